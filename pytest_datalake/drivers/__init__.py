@@ -1,0 +1,1 @@
+"""One protocol each. Drivers do what they are told and report facts; they never assert."""

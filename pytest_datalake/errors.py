@@ -1,0 +1,45 @@
+"""The errors that reach people.
+
+    DatalakeError
+    ├── UsageError     the user's mistake: matrix, selection, machine; exit code 4, never a traceback
+    ├── StorageError   the lake answered, or failed to: a test that meets it has *failed*
+    └── EngineError    our own machinery or environment: a test that meets it is an *error*
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+ErrorKind = Literal[
+    "not-found", "denied", "exists", "checksum", "no-space", "timeout", "unreachable", "unsupported", "other"
+]
+
+
+class DatalakeError(Exception):
+    """Says what happened, where, and what to do, in one message without secrets."""
+
+
+class UsageError(DatalakeError):
+    """The user's mistake; printed as it is, exit code 4."""
+
+
+class EngineError(DatalakeError):
+    """A fault of the test engine or its environment, never of the lake under test."""
+
+
+class StorageError(DatalakeError):
+    """A storage operation that did not succeed.
+
+    Attributes:
+        kind: what sort of refusal or failure it was, the same word for every protocol.
+        code: errno as the client library gave it (``errno.h``), 0 when there was none.
+        operation: the verb that was asked for ("put", "copy", ...).
+        url: the address it was asked of.
+    """
+
+    def __init__(self, message: str, *, kind: ErrorKind, code: int = 0, operation: str = "", url: str = "") -> None:
+        super().__init__(message)
+        self.kind: ErrorKind = kind
+        self.code = code
+        self.operation = operation
+        self.url = url

@@ -1,0 +1,1 @@
+"""The embedded lake: real daemons under a keeper. Of ours it imports only ``matrix`` and ``credentials``."""

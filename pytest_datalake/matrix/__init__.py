@@ -1,0 +1,1 @@
+"""The site matrix: pure data, the lowest layer."""
