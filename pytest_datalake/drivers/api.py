@@ -7,13 +7,12 @@ and its result comes back the same way. Files are passed as paths of this machin
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from pytest_datalake.matrix.model import Mode
+if TYPE_CHECKING:
+    from pytest_datalake.matrix.model import Mode
 
-Verb = Literal[
-    "put", "get", "read", "stat", "list", "mkdir", "rename", "remove", "rmdir", "checksum", "copy"
-]
+Verb = Literal["put", "get", "read", "stat", "list", "mkdir", "rename", "remove", "rmdir", "checksum", "copy"]
 Algorithm = Literal["adler32", "md5"]
 CopyMode = Literal["pull", "push", "streamed"]
 
@@ -105,7 +104,7 @@ class Driver(Protocol):
     ) -> CopyFacts:
         """Copy between two endpoints in just that mode: no fall-back to another.
 
-        ``checksum`` is the expected one of the source, ``"adler32:..."``; empty: no comparison by the library.
+        ``checksum`` is the expected one of the source, ``"adler32:..."``; empty: none by the library.
         ``destination_credential`` is given where the destination is shown another credential than the source.
         """
 

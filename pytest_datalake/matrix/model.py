@@ -16,7 +16,13 @@ Mode = Literal["pull", "push"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 AUTHS: tuple[Auth, ...] = get_args(Auth)
 
-FAMILY: dict[Protocol, str] = {"davs": "http", "s3s": "http", "root": "xroot", "gsiftp": "gsiftp", "memory": "memory"}
+FAMILY: dict[Protocol, str] = {
+    "davs": "http",
+    "s3s": "http",
+    "root": "xroot",
+    "gsiftp": "gsiftp",
+    "memory": "memory",
+}
 """Third-party copy needs both ends in one family."""
 
 

@@ -1,0 +1,39 @@
+# Two commands: `make nightly` tests a whole data lake, `make test` tests this project.
+PYTHON ?= python3.11
+BIN := .venv/bin
+MODULE := gfal2.cpython-311-x86_64-linux-gnu.so
+
+.DEFAULT_GOAL := help
+.PHONY: help setup nightly test lint bench clean
+
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/ready ## install what is missing: Debian packages and virtual environments
+	@pytest_datalake/lake/install/debian.sh
+	@pytest_datalake/lake/install/swift.sh
+	@ln -sf /usr/lib/python3/dist-packages/$(MODULE) .venv/lib/python3.11/site-packages/$(MODULE)
+
+.venv/ready: pyproject.toml
+	@pytest_datalake/lake/install/debian.sh
+	@echo "Installing Python packages into .venv"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $@
+
+nightly: setup ## start the embedded lake, run every suite against it, write reports/, stop it
+	@$(BIN)/python -m pytest suites/ -n 32 -q --allow-disruptive
+
+test: setup ## run the project's own tests
+	@$(BIN)/python -m pytest -n 4 -q
+
+lint: setup ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: setup ## measure, as ratios within one run, and print the table of docs/benchmarks.md
+	@$(BIN)/python -m tests.bench
+
+clean: ## remove environments, caches and reports
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist reports/*

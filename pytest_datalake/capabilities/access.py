@@ -1,0 +1,132 @@
+"""One identity at one endpoint: a place to put, read and remove files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_datalake.capabilities.content import Content
+    from pytest_datalake.drivers.api import Algorithm, Credential, FileStat
+    from pytest_datalake.drivers.pool import Pool
+    from pytest_datalake.matrix.model import Auth, Endpoint
+
+SMALL_CALL = 60.0
+"""Seconds that an operation on a small file may take; a machine under full load needs some of it."""
+
+BYTES_PER_SECOND = 2_000_000
+"""The slowest door that is still called working: 2 MB/s on top of a small call's budget."""
+
+
+def budget_for(size: int) -> float:
+    """Seconds that an operation on ``size`` bytes may take."""
+    return SMALL_CALL + size / BYTES_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """An endpoint seen by one identity; names are relative to ``directory``, a leading "/" makes them absolute.
+
+    Every method raises ``StorageError`` when the lake refuses or fails.
+
+    Attributes:
+        directory: absolute path in the lake's namespace where this test may work.
+    """
+
+    pool: Pool
+    endpoint: Endpoint
+    auth: Auth
+    identity: str
+    credential: Credential
+    directory: str
+
+    def path(self, name: str = "") -> str:
+        """The absolute path of a name in the lake's namespace."""
+        if name.startswith("/"):
+            return name
+        return f"{self.directory}/{name}" if name else self.directory
+
+    def url(self, name: str = "") -> str:
+        """The address of a name, as one would type it."""
+        return self.endpoint.url(self.path(name))
+
+    def put(
+        self, content: Content, name: str, *, overwrite: bool = False, checksum: str = "", once: str = ""
+    ) -> None:
+        """Upload; ``once`` lets all workers share the first upload under that key."""
+        self.pool.put(
+            self.endpoint,
+            self.path(name),
+            self.credential,
+            local=content.path,
+            overwrite=overwrite,
+            checksum=checksum,
+            once=once,
+            budget=budget_for(content.size),
+        )
+
+    def get(self, name: str, local: Path, *, size: int = 0) -> Path:
+        """Download to a local path and return it; ``size`` only sets the budget."""
+        self.pool.get(self.endpoint, self.path(name), self.credential, local=local, budget=budget_for(size))
+        return local
+
+    def read(self, name: str, *, offset: int, length: int) -> bytes:
+        """Up to ``length`` bytes from ``offset``."""
+        return self.pool.read(
+            self.endpoint, self.path(name), self.credential, offset=offset, length=length, budget=SMALL_CALL
+        )
+
+    def stat(self, name: str = "") -> FileStat:
+        """Facts about a file or directory."""
+        return self.pool.stat(self.endpoint, self.path(name), self.credential, budget=SMALL_CALL)
+
+    def list(self, name: str = "") -> list[str]:
+        """Names in a directory, sorted."""
+        return self.pool.list(self.endpoint, self.path(name), self.credential, budget=SMALL_CALL)
+
+    def mkdir(self, name: str = "") -> None:
+        """Make a directory and its parents."""
+        self.pool.mkdir(self.endpoint, self.path(name), self.credential, budget=SMALL_CALL)
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Rename within the endpoint."""
+        self.pool.rename(
+            self.endpoint, self.path(name), self.credential, new_path=self.path(new_name), budget=SMALL_CALL
+        )
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        self.pool.remove(self.endpoint, self.path(name), self.credential, budget=SMALL_CALL)
+
+    def rmdir(self, name: str = "") -> None:
+        """Remove an empty directory."""
+        self.pool.rmdir(self.endpoint, self.path(name), self.credential, budget=SMALL_CALL)
+
+    def checksum(self, name: str, algorithm: Algorithm | None = None, *, size: int = 0) -> str:
+        """The server's checksum; by default of the algorithm that the RSE declares."""
+        return self.pool.checksum(
+            self.endpoint,
+            self.path(name),
+            self.credential,
+            algorithm=algorithm or self.algorithm,
+            budget=budget_for(size),
+        )
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """The checksum that the RSE declares: adler32 where it can, md5 otherwise."""
+        return "adler32" if "adler32" in self.endpoint.supports else "md5"
+
+    def exists(self, name: str) -> bool:
+        """Whether a stat finds it. Raises ``StorageError`` for any answer but yes and "not found"."""
+        from pytest_datalake.errors import StorageError
+
+        try:
+            self.stat(name)
+        except StorageError as error:
+            if error.kind == "not-found":
+                return False
+            raise
+        return True

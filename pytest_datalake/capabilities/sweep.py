@@ -1,0 +1,64 @@
+"""Removing what a run left: every directory root that the ledger knows, whoever wrote below it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from pytest_datalake.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_datalake.capabilities.access import Storage
+
+_AT_ONCE = 16
+
+
+def sweep(roots: Iterable[Storage]) -> list[str]:
+    """Remove the directories of these storages with all that is in them.
+
+    Returns:
+        One line for each thing that could not be removed: its address and why.
+    """
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as threads:
+        left = threads.map(_remove_root, roots)
+        return [line for lines in left for line in lines]
+
+
+def _remove_root(storage: Storage) -> list[str]:
+    try:
+        names = storage.list()
+    except StorageError as error:
+        return [] if error.kind == "not-found" else [f"{storage.url()}: {error}"]
+    left = [line for name in names for line in _remove(storage, name)]
+    if not left and "mkdir" in storage.endpoint.supports:
+        left = _remove_directory(storage, "")
+    return left
+
+
+def _remove(storage: Storage, name: str) -> list[str]:
+    try:
+        storage.remove(name)
+    except StorageError as error:
+        if error.kind == "not-found":
+            return []
+        return _remove_tree(storage, name, error)
+    return []
+
+
+def _remove_tree(storage: Storage, name: str, why_not_as_file: StorageError) -> list[str]:
+    try:
+        below = storage.list(name)
+    except StorageError:
+        return [f"{storage.url(name)}: {why_not_as_file}"]
+    left = [line for child in below for line in _remove(storage, f"{name}/{child}")]
+    return left or _remove_directory(storage, name)
+
+
+def _remove_directory(storage: Storage, name: str) -> list[str]:
+    try:
+        storage.rmdir(name)
+    except StorageError as error:
+        return [] if error.kind == "not-found" else [f"{storage.url(name)}: {error}"]
+    return []

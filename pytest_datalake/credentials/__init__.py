@@ -1,0 +1,1 @@
+"""What proves an identity: tokens, X.509 proxies, VOMS attributes. Never asserts."""

@@ -1,0 +1,91 @@
+"""From what a client library says to our words for it, without secrets."""
+
+from __future__ import annotations
+
+import errno
+import re
+
+from pytest_datalake.errors import ErrorKind, StorageError
+
+_PATTERNS: tuple[tuple[str, ErrorKind], ...] = (
+    (r"checksum mismatch|checksum error|checksums? do not match", "checksum"),
+    (r"HTTP 40[13]\b|permission denied|permission refused|authentication error|auth failed", "denied"),
+    (r"\b530[ -]|valid credentials could not be found|could not open the user certificate", "denied"),
+    (r"HTTP 507\b|no space left|insufficient storage|disk quota|quota exceeded", "no-space"),
+    (r"HTTP 404\b|no such file|file not found", "not-found"),
+    (r"connection refused|could not connect|connection error|no route to host", "unreachable"),
+    (r"name or service not known|failed to resolve|invalid address", "unreachable"),
+    (r"operation expired|timed out|timeout", "timeout"),
+    (r"file exists|destination exists", "exists"),
+    (r"HTTP 405\b|HTTP 501\b|not supported|unsupported|unknown checksum algorithm", "unsupported"),
+)
+"""The text comes first: gfal2 reports EEXIST for a refused upload, and ECOMM for most failures of gsiftp."""
+
+_BY_ERRNO: dict[int, ErrorKind] = {
+    errno.ENOENT: "not-found",
+    errno.EACCES: "denied",
+    errno.EPERM: "denied",
+    errno.EBADE: "denied",  # XRootD client: no authentication protocol left to try
+    errno.EEXIST: "exists",
+    errno.ETIMEDOUT: "timeout",
+    errno.ESTALE: "timeout",  # XRootD client: "operation expired"
+    errno.ECONNREFUSED: "unreachable",
+    errno.ECONNRESET: "unreachable",
+    errno.EHOSTUNREACH: "unreachable",
+    errno.ENETUNREACH: "unreachable",
+    errno.ENOSPC: "no-space",
+    errno.EDQUOT: "no-space",
+    errno.EILSEQ: "checksum",  # XRootD client: "CheckSum error"
+    errno.ENOSYS: "unsupported",
+    errno.EOPNOTSUPP: "unsupported",
+    errno.EPROTONOSUPPORT: "unsupported",
+}
+
+_SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"[?&](?:authz|xrd\.gsiusrpxy|xrdcl\.intent|access_token)=[^&\s]*", re.IGNORECASE), ""),
+    (re.compile(r"\b(X-Amz-[A-Za-z-]+|Signature|AWSAccessKeyId)=[^&\s]*", re.IGNORECASE), r"\1=***"),
+    (re.compile(r"\bBearer(?:\s|%20)+\S+", re.IGNORECASE), "Bearer ***"),
+    (re.compile(r"\beyJ[\w-]*\.[\w-]+\.[\w-]*"), "***"),
+)
+_LONGEST = 400
+
+
+def kind_of(code: int, text: str) -> ErrorKind:
+    """Our word for a failure, from the library's text and errno."""
+    for pattern, kind in _PATTERNS:
+        if re.search(pattern, text, re.IGNORECASE):
+            return kind
+    return _BY_ERRNO.get(code, "other")
+
+
+def scrub(text: str, secrets: tuple[str, ...] = ()) -> str:
+    """The text in one line, shortened, with tokens, signatures and the given secrets taken out."""
+    text = " ".join(text.replace("\0", " ").replace("\\x00", " ").split())
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def failure(
+    operation: str,
+    url: str,
+    *,
+    code: int,
+    text: str,
+    kind: ErrorKind | None = None,
+    secrets: tuple[str, ...] = (),
+) -> StorageError:
+    """The error for people: operation, address, what was said, errno's name."""
+    said = scrub(text, secrets)
+    name = errno.errorcode.get(code, "")
+    url = scrub(url, secrets)
+    message = f"{operation} {url}: {said or 'no reason given'}{f' ({name})' if name else ''}"
+    return StorageError(message, kind=kind or kind_of(code, said), code=code, operation=operation, url=url)
+
+
+def shown(operation: str, url: str, new_url: str) -> str:
+    """The address or addresses of an operation as a message shows them."""
+    return f"{url} -> {new_url}" if new_url and operation in {"copy", "rename"} else url

@@ -1,0 +1,54 @@
+"""Where we are going to write, written down before we do: it finds what a killed run left behind."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from typing import TYPE_CHECKING
+
+from pytest_datalake.errors import EngineError
+
+if TYPE_CHECKING:
+    from pytest_datalake.drivers.api import Credential
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS intents (
+    run_id TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    url TEXT NOT NULL,
+    identity_json TEXT NOT NULL,
+    created REAL NOT NULL,
+    PRIMARY KEY (endpoint, url)
+)
+"""
+
+
+class Ledger:
+    """A sqlite file with one row for each directory root that something may have been written below."""
+
+    def __init__(self, path: str) -> None:
+        """Open or make the file; an empty path keeps it in memory. Raises ``EngineError``."""
+        try:
+            self._database = sqlite3.connect(path or ":memory:", isolation_level=None)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.execute(_TABLE)
+        except sqlite3.Error as error:
+            raise EngineError(f"cannot open the ledger {path}: {error}") from error
+        self._known: set[tuple[str, str]] = set()
+
+    def intend(self, run_id: str, endpoint: str, url: str, credential: Credential) -> None:
+        """Have a row for a directory root before this returns; secrets are not written down."""
+        if (endpoint, url) in self._known:
+            return
+        identity = {"kind": credential.kind, "proxy": credential.proxy, "access_key": credential.access_key}
+        self._database.execute(
+            "INSERT OR IGNORE INTO intents VALUES (?, ?, ?, ?, ?)",
+            (run_id, endpoint, url, json.dumps(identity), time.time()),
+        )
+        self._known.add((endpoint, url))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()

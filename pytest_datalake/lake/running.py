@@ -1,0 +1,188 @@
+"""A lake that is up: what it is, how it is, and its end."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from pytest_datalake.errors import EngineError
+from pytest_datalake.lake.launch import STATE_VARIABLE
+from pytest_datalake.lake.state import StateDirectory, read_json
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+    from pytest_datalake.matrix.model import Matrix
+
+_SECONDS_TO_STOP = 20
+
+CLIENT_SETTINGS = {
+    "XRD_CONNECTIONWINDOW": "3",
+    "XRD_CONNECTIONRETRY": "1",
+    "XRD_STREAMERRORWINDOW": "5",
+    "XRD_REQUESTTIMEOUT": "60",
+}
+"""Without these an XRootD client waits for minutes at a dead door."""
+
+
+class Lake:
+    """One running lake.
+
+    Attributes:
+        state_dir: its state directory.
+        adopted: it was running already; whoever adopts a lake does not take it down.
+    """
+
+    def __init__(
+        self, state: StateDirectory, *, adopted: bool, keeper: subprocess.Popen[bytes] | None = None
+    ) -> None:
+        self.state_dir = state.path
+        self.adopted = adopted
+        self._state = state
+        self._keeper = keeper
+
+    @cached_property
+    def matrix(self) -> Matrix:
+        """The matrix with hosts, ports, identities and trust filled in."""
+        from pytest_datalake.matrix import load  # noqa: PLC0415  # YAML is not needed to look or to stop
+
+        return load.load(self._state.matrix)
+
+    @property
+    def digest(self) -> str:
+        """Digest of the matrix that the lake was started from."""
+        return str(self._description["digest"])
+
+    @cached_property
+    def _description(self) -> dict[str, Any]:
+        return read_json(self._state.description)
+
+    def status(self) -> dict[str, Any]:
+        """What runs where, as ``datalake status --json`` prints it; no secrets."""
+        record = read_json(self._state.record)
+        described = self._description
+        processes: dict[str, dict[str, Any]] = record.get("processes", {})
+        services = {}
+        for name, service in described["services"].items():
+            services[name] = {
+                "url": service["url"],
+                **_condition(processes, service["process"]),
+                "log": service["log"],
+                "config": service["config"],
+            }
+        sites: dict[str, dict[str, Any]] = {}
+        for name, rse in described["rses"].items():
+            condition = _condition(processes, rse["processes"][0])
+            site = sites.setdefault(rse["site"], {"rses": {}})
+            site["rses"][name] = {
+                "technology": rse["technology"],
+                "qos": rse["qos"],
+                "root": rse["root"],
+                "processes": {one: _condition(processes, one) for one in rse["processes"]},
+                "endpoints": [{**endpoint, **condition} for endpoint in rse["endpoints"]],
+            }
+        return {
+            "state_dir": str(self.state_dir),
+            "matrix": str(self._state.matrix),
+            "phase": record.get("phase", "unknown") if self._state.is_alive() else "stopped",
+            "keeper": {"pid": record.get("pid"), "log": str(self._state.keeper_log)},
+            "issuer_keys": described["issuer_keys"],
+            "env": self.environment,
+            "services": services,
+            "sites": dict(sorted(sites.items())),
+            "identities": described["identities"],
+        }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment variables with which command line clients trust this lake."""
+        trust = self._description["trust"]
+        return {
+            "X509_CERT_DIR": trust["ca_directory"],
+            "X509_VOMS_DIR": trust["voms_directory"],
+            **dict.fromkeys(("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"), trust["ca_file"]),
+            **CLIENT_SETTINGS,
+        }
+
+    def memory(self) -> float:
+        """MiB that the lake's processes hold, shared pages counted once (PSS)."""
+        total = 0
+        keeper = read_json(self._state.record).get("pid")
+        try:
+            processes = [psutil.Process(keeper), *psutil.Process(keeper).children(recursive=True)]
+        except psutil.Error:
+            return 0.0
+        for process in processes:
+            try:
+                total += process.memory_full_info().pss
+            except psutil.Error:
+                continue
+        return total / 2**20
+
+    def down(self) -> None:
+        """Stop the lake and remove what it left in the state directory.
+
+        Raises:
+            EngineError: the keeper did not end.
+        """
+        with self._state.locked():
+            if self._state.is_alive():
+                stop_keeper(int(read_json(self._state.record)["pid"]))
+            if self._keeper is not None:
+                if self._keeper.stdin is not None:
+                    self._keeper.stdin.close()
+                self._keeper.wait()
+            end_leftovers(self._state)
+            self._state.wipe()
+
+
+def adopt(state_dir: Path) -> Lake | None:
+    """The lake that runs in the directory; None where none does. Waits for one that is just starting."""
+    state = StateDirectory(state_dir)
+    if not state.is_alive():
+        return None
+    with state.locked():
+        return Lake(state, adopted=True) if state.is_alive() else None
+
+
+def stop_keeper(pid: int) -> None:
+    """Ask a keeper to end its lake, and wait until it has.
+
+    Raises:
+        EngineError: it did not end in time.
+    """
+    try:
+        keeper = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(keeper, signal.SIGTERM)
+        ended, _, _ = select.select([keeper], [], [], _SECONDS_TO_STOP)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(keeper)
+    if not ended:
+        raise EngineError(f"the lake's keeper, process {pid}, did not end within {_SECONDS_TO_STOP} s")
+
+
+def end_leftovers(state: StateDirectory) -> None:
+    """Kill daemons that outlived their keeper, which only a SIGKILL of the keeper can bring about."""
+    mark = str(state.path)
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(STATE_VARIABLE) == mark:
+                process.kill()
+        except psutil.Error:
+            continue
+
+
+def _condition(processes: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+    record = processes.get(name, {"pid": None, "ended": "not started"})
+    return {"pid": record["pid"], "ended": record["ended"]}

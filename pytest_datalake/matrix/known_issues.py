@@ -1,0 +1,69 @@
+"""Which known issue, if any, covers a test."""
+
+from __future__ import annotations
+
+from datetime import date
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_datalake.matrix.model import Cell, Endpoint, KnownIssue, Link
+
+AXES = ("site", "rse", "technology", "protocol", "auth", "qos")
+"""What an entry can match; for links also with ``source_`` or ``destination_`` before it."""
+
+MATCH_KEYS = (*AXES, *(f"source_{axis}" for axis in AXES), *(f"destination_{axis}" for axis in AXES))
+
+
+def find(
+    issues: Iterable[KnownIssue],
+    *,
+    cell: Cell | None = None,
+    link: Link | None = None,
+    capability: str,
+    requirement: str = "",
+) -> KnownIssue | None:
+    """The first entry that covers a test, expired or not; None where there is none.
+
+    On a link, a key without ``source_`` or ``destination_`` matches when either end has the value, and
+    ``auth`` is that of the link; ``source_auth`` and ``destination_auth`` are what the two ends are shown.
+    A test without cell and link is covered only by an entry without ``match``.
+    """
+    for issue in issues:
+        if issue.capability and not fnmatchcase(capability, issue.capability):
+            continue
+        if issue.requirement and not fnmatchcase(requirement, issue.requirement):
+            continue
+        if all(_fits(key, pattern, cell, link) for key, pattern in issue.match):
+            return issue
+    return None
+
+
+def expired(issue: KnownIssue, today: date) -> bool:
+    """Whether the day named by ``until`` has come."""
+    return bool(issue.until) and today >= date.fromisoformat(issue.until)
+
+
+def _fits(key: str, pattern: str, cell: Cell | None, link: Link | None) -> bool:
+    return any(fnmatchcase(value, pattern) for value in _values(key, cell, link))
+
+
+def _values(key: str, cell: Cell | None, link: Link | None) -> list[str]:
+    """What a cell or link shows under a key of ``match``."""
+    end, _, axis = key.rpartition("_")
+    if cell is not None:
+        return [] if end else [cell.auth if axis == "auth" else _value(cell.endpoint, axis)]
+    if link is None:
+        return []
+    ends = {"source": [link.source], "destination": [link.destination]}.get(
+        end, [link.source, link.destination]
+    )
+    if axis == "auth":
+        return [link.auth_at(endpoint) for endpoint in ends] if end else [link.auth]
+    return [_value(endpoint, axis) for endpoint in ends]
+
+
+def _value(endpoint: Endpoint, axis: str) -> str:
+    return str(getattr(endpoint, axis))

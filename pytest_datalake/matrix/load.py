@@ -1,0 +1,121 @@
+"""Read a matrix file, and say everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_datalake.errors import UsageError
+from pytest_datalake.matrix import axes, known_issues
+from pytest_datalake.matrix.checks import check
+from pytest_datalake.matrix.resolve import resolve
+from pytest_datalake.matrix.shape import expand_short_forms, read
+from pytest_datalake.matrix.yaml_nodes import BrokenYamlError, Position, Problem, YamlText
+
+if TYPE_CHECKING:
+    from pytest_datalake.matrix.model import Matrix
+    from pytest_datalake.matrix.yaml_nodes import Path as Steps
+
+
+def load(path: str | Path) -> Matrix:
+    """The matrix that a file describes.
+
+    Raises:
+        UsageError: the file cannot be read, or is wrong; one line for each mistake,
+            ``file:line:column: path: message``.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"{path}: there is no such matrix file; name one by --matrix FILE") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: this is not UTF-8 text (byte {error.start})") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    return parse(text, str(path))
+
+
+def parse(text: str, path: str) -> Matrix:
+    """The matrix that a text describes; ``path`` is where it stands, for messages and relative file names.
+
+    Raises:
+        UsageError: as for ``load``.
+    """
+    try:
+        yaml_text = YamlText(text)
+    except BrokenYamlError as error:
+        raise _usage_error(path, [error.problem]) from None
+    complaints = _Complaints(yaml_text)
+    matrix = _matrix(yaml_text, path, complaints)
+    if complaints.problems or matrix is None:
+        raise _usage_error(path, complaints.problems)
+    return matrix
+
+
+class _Complaints:
+    """Collects problems and finds out where they stand."""
+
+    def __init__(self, yaml_text: YamlText) -> None:
+        self._yaml_text = yaml_text
+        self.problems = list(yaml_text.problems)
+
+    def __call__(self, path: Steps, message: str, *, key: bool = False) -> None:
+        self.problems.append(Problem(self._yaml_text.position(path, key=key), path, message))
+
+
+def _matrix(yaml_text: YamlText, path: str, complaints: _Complaints) -> Matrix | None:
+    data: Any = yaml_text.data
+    if not isinstance(data, dict):
+        complaints((), "the file is empty" if data is None else "must be a mapping (key: value)")
+        return None
+    expand_short_forms(data)
+    document, doubtful = read(data, complaints)
+    if document is None:
+        return None
+    check(document, doubtful, complaints)
+    if complaints.problems:
+        return None
+
+    def line_of(steps: Steps) -> int:
+        rse = steps[:4]
+        shared = len(steps) > len(rse) and yaml_text.is_shared(steps, inside=rse)
+        return yaml_text.position(rse if shared else steps, key=True).line
+
+    matrix = resolve(document, path, line_of)
+    for index in _issues_without_cell(matrix):
+        complaints(
+            ("known_issues", index, "match"),
+            "each key matches something, but no cell and no link matches all",
+        )
+    return matrix
+
+
+def _issues_without_cell(matrix: Matrix) -> list[int]:
+    if not matrix.known_issues:
+        return []
+    cells = axes.cells(matrix)
+    links = (*axes.links(matrix), *axes.streamed_links(matrix))
+    found = []
+    for index, issue in enumerate(matrix.known_issues):
+        anywhere = [replace(issue, capability="", requirement="")]
+        if not (
+            any(known_issues.find(anywhere, cell=cell, capability="") for cell in cells)
+            or any(known_issues.find(anywhere, link=link, capability="") for link in links)
+        ):
+            found.append(index)
+    return found
+
+
+def _usage_error(path: str, problems: list[Problem]) -> UsageError:
+    """One line for each mistake; what several aliases share is said once."""
+    shared: dict[tuple[Position, str], list[Problem]] = {}
+    for problem in problems:
+        shared.setdefault((problem.position, problem.message), []).append(problem)
+    lines = []
+    for (position, message), same in sorted(shared.items(), key=lambda entry: entry[0]):
+        dotted = ".".join(str(step) for step in same[0].path)
+        where = f"{path}:{position.line}:{position.column}: " + (f"{dotted}: " if dotted else "")
+        more = f" (and {len(same) - 1} more that share these lines)" if len(same) > 1 else ""
+        lines.append(where + message + more)
+    return UsageError("\n".join(lines))

@@ -1,0 +1,198 @@
+"""pytest's hooks, and nothing else: each hands over to ``fixtures``."""
+
+from __future__ import annotations
+
+import pickle
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_datalake.fixtures.evidence import evidence
+from pytest_datalake.fixtures.forged import (
+    expired_proxy,
+    expired_token,
+    misdirected_token,
+    storage_with,
+)
+from pytest_datalake.fixtures.identities import identities
+from pytest_datalake.fixtures.lake import LAKE, cell, lake, link, pool, scratch, test_directory
+from pytest_datalake.fixtures.outcomes import PROPERTY, note_phase
+from pytest_datalake.fixtures.refusals import refused
+from pytest_datalake.fixtures.rules import MARKERS
+from pytest_datalake.fixtures.storage import identity, make_local, storage, storage_as, test_file
+from pytest_datalake.fixtures.tools import tools
+from pytest_datalake.fixtures.transfer import at_once, copy_as, copy_between, missing_file
+from pytest_datalake.fixtures.waiting import eventually
+from pytest_datalake.options import add_options
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from pytest_datalake.fixtures.controller import Controller
+    from pytest_datalake.fixtures.planning import Planning
+
+__all__ = [
+    "at_once",
+    "cell",
+    "copy_as",
+    "copy_between",
+    "eventually",
+    "evidence",
+    "expired_proxy",
+    "expired_token",
+    "identities",
+    "identity",
+    "lake",
+    "link",
+    "make_local",
+    "misdirected_token",
+    "missing_file",
+    "pool",
+    "refused",
+    "scratch",
+    "storage",
+    "storage_as",
+    "storage_with",
+    "test_directory",
+    "test_file",
+    "tools",
+]
+
+_PLANNING = pytest.StashKey["Planning"]()
+_CONTROLLER = pytest.StashKey["Controller"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Our options."""
+    add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Our hooks."""
+    from pytest_datalake import hooks
+
+    pluginmanager.add_hookspecs(hooks)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the matrix once, in the controller; workers are given what it planned."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    given = getattr(config, "workerinput", None)
+    if given is not None:
+        if "datalake_planning" in given:
+            from pytest_datalake.fixtures.handover import ask
+
+            config.stash[_PLANNING] = pickle.loads(given["datalake_planning"])  # noqa: S301  # from our controller
+            config.stash[LAKE] = cache(partial(ask, given["datalake_address"], given["datalake_key"]))
+        return
+    from pytest_datalake.fixtures.controller import controller_for
+
+    controller = controller_for(config)
+    if controller is not None:
+        config.pluginmanager.register(ControllerHooks(controller), "datalake-controller")
+        config.stash[_CONTROLLER] = controller
+        config.stash[_PLANNING] = controller.planning
+        config.stash[LAKE] = controller.run.running_lake
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Begin to bring up the lake while workers start."""
+    controller = session.config.stash.get(_CONTROLLER, None)
+    if controller is not None:
+        controller.session_starts()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # noqa: ANN401  # xdist exports no type for it
+    """Give a worker what the controller planned."""
+    controller: Controller | None = node.config.stash.get(_CONTROLLER, None)
+    if controller is not None:
+        node.workerinput.update(controller.for_worker())
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each cell or link that a test function asks for."""
+    planning = metafunc.config.stash.get(_PLANNING, None)
+    if planning is not None:
+        planning.generate(metafunc)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Drop what the selection leaves no cell for: it is not generated, not skipped."""
+    planning = config.stash.get(_PLANNING, None)
+    if planning is not None:
+        items[:] = [item for item in items if planning.keeps(item)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Write down the plan before anything of it runs."""
+    planning = session.config.stash.get(_PLANNING, None)
+    if planning is None:
+        return
+    given = getattr(session.config, "workerinput", None)
+    if given is not None:
+        from pytest_datalake.fixtures.plan_file import write_plan
+
+        write_plan(given["datalake_plan"], session.items, planning)
+    else:
+        session.config.stash[_CONTROLLER].collected(session.items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None:  # noqa: ANN401, ARG001
+    """The first worker has collected: the plan is known to the controller."""
+    controller: Controller | None = node.config.stash.get(_CONTROLLER, None)
+    if controller is not None:
+        controller.planned_by_worker()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """With --plan, print the plan instead of running it."""
+    controller = session.config.stash.get(_CONTROLLER, None)
+    return controller.print_plan(session.items) if controller is not None else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Attach the result row to the report that goes to the controller."""
+    report = yield
+    planning = item.config.stash.get(_PLANNING, None)
+    if planning is not None:
+        note_phase(item, call, report, planning)
+    return report
+
+
+class ControllerHooks:
+    """Hooks that only the controller implements; registered when there is a matrix."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Write the row of a finished test."""
+        for name, value in report.user_properties:
+            if name == PROPERTY:
+                self._controller.record(str(value))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str) -> None:
+        """A worker died: its test is an error, whatever it was about to find."""
+        self._controller.record_crash(crashitem)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """After the workers have gone: sweep, stop, report; the verdict decides the exit code."""
+        yield
+        session.exitstatus = self._controller.session_finishes(session.exitstatus)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        """The verdict is the last thing that is printed."""
+        self._controller.print_verdict()

@@ -1,0 +1,150 @@
+"""What changed in the declared coverage since the last run, so that green is not bought by testing less.
+
+``coverage.json`` in the report directory keeps the coverage of the newest run and of the one before it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pytest_datalake.report.rows import RunRow
+
+FILE_NAME = "coverage.json"
+
+SELECTION = ("globs", "cells", "allow_disruptive")
+    "matrix",
+    "site",
+    "rse",
+    "protocol",
+    "auth",
+    "qos",
+    "vo",
+    "capability",
+    "cells",
+    "allow_disruptive",
+)
+"""Options that choose what is tested; a change of one explains a change of the counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What one run set out to test.
+
+    Attributes:
+        run_id: the run.
+        started: ISO time.
+        matrix: path of the matrix.
+        planned: number of tests by capability.
+        unsupported: ``(capability, endpoint)`` that is not declared, sorted.
+        endpoints: ids of all endpoints, sorted.
+        selection: the options that choose what is tested.
+    """
+
+    run_id: str
+    started: str = ""
+    matrix: str = ""
+    planned: dict[str, int] = field(default_factory=dict)
+    unsupported: tuple[tuple[str, str], ...] = ()
+    endpoints: tuple[str, ...] = ()
+    selection: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, run: RunRow) -> Coverage:
+        """The coverage that a run row declares."""
+        return cls(
+            run_id=run.run_id,
+            started=run.started,
+            matrix=run.matrix.path,
+            planned=dict(sorted(run.planned.items())),
+            unsupported=tuple(sorted({(item.capability, item.endpoint) for item in run.unsupported})),
+            endpoints=tuple(sorted(endpoint.id for endpoint in run.endpoints)),
+            selection={name: str(run.options[name]) for name in SELECTION if run.options.get(name)},
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoverageChange:
+    """The difference to the run before.
+
+    Attributes:
+        since: when that run started; empty: there was none.
+        lines: what changed, in words; empty: nothing.
+    """
+
+    since: str = ""
+    lines: tuple[str, ...] = ()
+
+
+def compare(before: Coverage, now: Coverage) -> CoverageChange:
+    """What changed from one run to another."""
+    lines = []
+    if before.matrix != now.matrix:
+        lines.append(f"the matrix is another: {now.matrix}, before {before.matrix}")
+    if before.selection != now.selection:
+        lines.append(
+            f"the selection is another: {_options(now.selection)}, before {_options(before.selection)}"
+        )
+    for name in sorted({*before.planned, *now.planned}):
+        was, is_ = before.planned.get(name, 0), now.planned.get(name, 0)
+        if was != is_:
+            lines.append(
+                f"{name or 'tests without a capability'}: {is_} tests planned, before {was} ({is_ - was:+d})"
+            )
+    gone = set(before.endpoints) - set(now.endpoints)
+    new = set(now.endpoints) - set(before.endpoints)
+    lines += [f"endpoint gone: {name}" for name in sorted(gone)]
+    lines += [f"endpoint new: {name}" for name in sorted(new)]
+    moved = gone | new
+    for verb, pairs in (
+        ("no longer declared", set(now.unsupported) - set(before.unsupported)),
+        ("declared now", set(before.unsupported) - set(now.unsupported)),
+    ):
+        lines += [f"{verb}: {capability} at {at}" for capability, at in sorted(pairs) if at not in moved]
+    return CoverageChange(since=before.started or before.run_id, lines=tuple(lines))
+
+
+def update(report_dir: Path, run: RunRow) -> CoverageChange:
+    """Compare a run with the one before it, and remember it. Doing it again for one run changes nothing."""
+    path = report_dir / FILE_NAME
+    now = Coverage.of(run)
+    kept = _load(path)
+    last, before = kept.get("current"), kept.get("previous")
+    if last is not None and last.run_id != now.run_id:
+        before = last
+    elif last is None:
+        before = None
+    document = {"current": asdict(now), "previous": asdict(before) if before else None}
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    return compare(before, now) if before else CoverageChange()
+
+
+def _load(path: Path) -> Mapping[str, Coverage | None]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8", errors="replace"))
+        return {name: _coverage(document[name]) for name in ("current", "previous")}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def _coverage(document: dict[str, Any] | None) -> Coverage | None:
+    if document is None:
+        return None
+    return Coverage(
+        run_id=str(document["run_id"]),
+        started=str(document["started"]),
+        matrix=str(document["matrix"]),
+        planned={str(name): int(count) for name, count in document["planned"].items()},
+        unsupported=tuple((str(capability), str(at)) for capability, at in document["unsupported"]),
+        endpoints=tuple(str(name) for name in document["endpoints"]),
+        selection={str(name): str(value) for name, value in document["selection"].items()},
+    )
+
+
+def _options(selection: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in selection.items()) or "everything"
