@@ -10,15 +10,18 @@ help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/ready ## install what is missing: Debian packages and virtual environments
-	@pytest_datalake/lake/install/debian.sh
 	@pytest_datalake/lake/install/swift.sh
 	@ln -sf /usr/lib/python3/dist-packages/$(MODULE) .venv/lib/python3.11/site-packages/$(MODULE)
 
-.venv/ready: pyproject.toml
+.PHONY: debian
+debian:
 	@pytest_datalake/lake/install/debian.sh
+
+.venv/ready: pyproject.toml | debian
 	@echo "Installing Python packages into .venv"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --editable . --group dev
 	@touch $@
 
 nightly: setup ## start the embedded lake, run every suite against it, write reports/, stop it

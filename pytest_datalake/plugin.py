@@ -196,3 +196,23 @@ class ControllerHooks:
     def pytest_unconfigure(self) -> None:
         """The verdict is the last thing that is printed."""
         self._controller.print_verdict()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_report_title(self, report: Any) -> None:  # noqa: ANN401  # pytest-html exports no types
+        """Title of pytest-html's page."""
+        report.title = self._controller.html_title()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_summary(self, prefix: list[str]) -> None:
+        """True totals above pytest-html's table."""
+        prefix.extend(self._controller.html_summary())
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_header(self, cells: list[str]) -> None:
+        """Our columns."""
+        self._controller.html_header(cells)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
+        """Our columns; tests that passed are left out."""
+        self._controller.html_row(report, cells)

@@ -80,7 +80,7 @@ def make_content_with_leading_zero(directory: Path, *, seed: str) -> Content:
     path = directory / f"{hashlib.sha256(seed.encode()).hexdigest()[:16]}-zero"
     number = 0
     while True:
-        data = f"{seed}:{number}".encode()[:24]
+        data = f"{number} {seed} ".encode() * 20
         if f"{zlib.adler32(data):08x}".startswith("0"):
             path.write_bytes(data)
             return describe_file(path)

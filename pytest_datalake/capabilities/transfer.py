@@ -89,6 +89,7 @@ def copy(
         mode=mode,
         overwrite=overwrite,
         checksum=checksum,
+        size=source.size,
         budget=budget_for(source.size),
     )
     return facts.mode, facts.seconds

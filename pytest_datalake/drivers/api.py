@@ -89,7 +89,7 @@ class Driver(Protocol):
         """Remove an empty directory."""
 
     def checksum(self, url: str, algorithm: Algorithm, *, budget: float) -> str:
-        """Checksum by the server: lower-case hexadecimal, adler32 always eight digits."""
+        """What the server said, lower-case and not padded: dropped leading zeros are to be seen."""
 
     def copy(
         self,

@@ -26,6 +26,7 @@ LOGGER = logging.getLogger(__name__)
 _LONGEST_PATH = 100
 """Bytes; a unix socket's address has room for 107 (unix(7))."""
 _STOP_SECONDS = 10.0
+_CLIENTS_SECONDS = 2.0
 
 
 class Broker:
@@ -106,20 +107,22 @@ def _end_of(log: Path) -> str:
 async def _serve_client(service: Service, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """One connection: a request, its reply, and again. A client that goes away gives its call up."""
     line = asyncio.ensure_future(reader.readline())
+    waiting: list[asyncio.Future[bytes] | asyncio.Future[wire.Message]] = [line]
     try:
         while request := await line:
             line = asyncio.ensure_future(reader.readline())
             reply = asyncio.ensure_future(service.reply(wire.decode(request)))
-            await asyncio.wait({line, reply}, return_when=asyncio.FIRST_COMPLETED)
+            waiting = [line, reply]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if not reply.done() and not await line:
-                reply.cancel()
                 return
             writer.write(wire.encode(await reply))
             await writer.drain()
     except (ConnectionError, ValueError) as error:
         LOGGER.warning("a client's connection broke: %s", type(error).__name__)
     finally:
-        line.cancel()
+        for future in waiting:
+            future.cancel()
         writer.close()
 
 
@@ -127,19 +130,29 @@ async def _serve(service: Service, socket: str) -> None:
     loop = asyncio.get_running_loop()
     end = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, end.set)
-    # The settings were read line by line without buffering; what comes now is the end of the owner.
+    # The settings were read without reading ahead; what comes now is the end of the owner.
     loop.add_reader(0, lambda: None if os.read(0, 4096) else end.set())
+    clients: set[asyncio.Task[None]] = set()
 
     async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await _serve_client(service, reader, writer)
+        task = asyncio.ensure_future(_serve_client(service, reader, writer))
+        clients.add(task)
+        await asyncio.wait({task})
+        clients.discard(task)
 
-    os.umask(0o077)
+    os.umask(0o177)
     server = await asyncio.start_unix_server(client, socket, limit=wire.LONGEST_LINE, backlog=128)
+    os.umask(0o077)
     os.write(1, b"ready\n")
     os.dup2(2, 1)
     await end.wait()
     server.close()
+    for task in clients:
+        task.cancel()
+    if clients:
+        await asyncio.wait(clients, timeout=_CLIENTS_SECONDS)
     await service.stop()
+    os._exit(0)  # nothing that is still being started may hold us; the kernel kills it with us
 
 
 def _first_line(descriptor: int) -> bytes:

@@ -212,9 +212,7 @@ class Children:
             "HOME": scratch,
             "LANG": "C.UTF-8",
             "X509_CERT_DIR": self._environment.ca_directory,
-            # Without it the libraries fall back to /tmp/x509up_u<uid> and "nobody" is somebody.
-            "X509_USER_PROXY": f"{scratch}/no-proxy",
-            "XrdSecPROTOCOL": "host",
+            "XrdSecPROTOCOL": "host",  # shows nothing; the default would show /tmp/x509up_u<uid>
             "XRD_PLUGINCONFDIR": f"{scratch}/no-plugins",
             # Without these a client of a dead door hangs for minutes.
             "XRD_CONNECTIONWINDOW": "3",

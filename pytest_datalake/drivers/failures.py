@@ -80,10 +80,12 @@ def failure(
 ) -> StorageError:
     """The error for people: operation, address, what was said, errno's name."""
     said = scrub(text, secrets)
-    name = errno.errorcode.get(code, "")
+    kind = kind or kind_of(code, said)
     url = scrub(url, secrets)
-    message = f"{operation} {url}: {said or 'no reason given'}{f' ({name})' if name else ''}"
-    return StorageError(message, kind=kind or kind_of(code, said), code=code, operation=operation, url=url)
+    message = f"{operation} {url}: {said or 'no reason given'}"
+    if code in errno.errorcode and _BY_ERRNO.get(code, kind) == kind:
+        message += f" ({errno.errorcode[code]})"
+    return StorageError(message, kind=kind, code=code, operation=operation, url=url)
 
 
 def shown(operation: str, url: str, new_url: str) -> str:

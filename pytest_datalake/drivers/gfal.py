@@ -42,6 +42,7 @@ _TIMEOUTS = (
     ("GRIDFTP PLUGIN", "OPERATION_TIMEOUT"),
 )
 _MOST_CONTEXTS = 8
+_NO_PROXY = "/nonexistent/no-proxy"
 
 
 class _Reported:
@@ -98,15 +99,23 @@ class GfalDriver:
 
     def read(self, url: str, *, offset: int, length: int, budget: float) -> bytes:
         """Up to ``length`` bytes from ``offset``."""
+        context = self._ready(url, budget)
+        found = b""
         with self._reported("read", url):
-            file = self._ready(url, budget).open(url, "r")
-            file.lseek(offset, 0)
-            pieces: list[bytes] = []
-            missing = length
-            while missing > 0 and (piece := file.read_bytes(missing)):
-                pieces.append(piece)
-                missing -= len(piece)
-        return b"".join(pieces)
+            while len(found) < length:
+                try:
+                    piece = _read_once(context, url, offset + len(found), length - len(found))
+                except gfal2.GError:
+                    # Some http servers fail on a range that reaches behind the end (RFC 9110, 14.1.2).
+                    left = context.stat(url).st_size - offset - len(found)
+                    if left >= length - len(found):
+                        raise
+                    length = len(found) + max(left, 0)
+                    continue
+                if not piece:
+                    break
+                found += piece
+        return found
 
     def stat(self, url: str, *, budget: float) -> FileStat:
         """Facts about a file or directory."""
@@ -214,6 +223,7 @@ class GfalDriver:
     def _ready(self, url: str, budget: float) -> Context:
         authenticate(self._context, url, self._credential)
         limit(self._context, budget)
+        choose_mode(self._context, "streamed")  # an upload is a streamed copy to gfal2
         return self._context
 
     def _ready_for_copy(
@@ -276,6 +286,13 @@ class GfalDriver:
         return _Reported(operation, url, self._secrets)
 
 
+def _read_once(context: Context, url: str, offset: int, length: int) -> bytes:
+    file = context.open(url, "r")
+    file.lseek(offset, 0)
+    piece: bytes = file.read_bytes(length)
+    return piece
+
+
 def new_context() -> Context:
     """A gfal2 context that tells what the servers really say and never falls back by itself."""
     context = gfal2.creat_context()
@@ -304,17 +321,20 @@ def choose_mode(context: Context, mode: CopyMode) -> None:
 
 def authenticate(context: Context, url: str, credential: Credential) -> None:
     """Show the credential at the door of that address. The xroot client only looks into its environment."""
-    match scheme(url), credential.kind:
-        case ("davs", "token"):
-            context.cred_set(door(url), context.cred_new("BEARER", credential.token))
-        case ("davs" | "gsiftp", "x509"):
-            context.cred_set(door(url), context.cred_new("X509_CERT", credential.proxy))
-        case ("s3s", "access-key"):
-            group = f"S3:{door(url).split('/')[2].rpartition(':')[0].upper()}"
-            context.set_opt_string(group, "ACCESS_KEY", credential.access_key)
-            context.set_opt_string(group, "SECRET_KEY", credential.secret_key)
-            context.set_opt_string(group, "REGION", "us-east-1")
-            _switch(context, group, "ALTERNATE", on=True)  # the bucket is in the path, not in the host
+    where = door(url)
+    if scheme(url) in {"davs", "s3s", "gsiftp"}:
+        # Both parts always: gfal2 takes one that is missing from the environment or from /tmp/x509up_u<uid>,
+        # and nobody would be somebody.
+        for part in ("X509_CERT", "X509_KEY"):
+            context.cred_set(where, context.cred_new(part, credential.proxy or _NO_PROXY))
+    if credential.kind == "token":
+        context.cred_set(where, context.cred_new("BEARER", credential.token))
+    elif credential.kind == "access-key":
+        group = f"S3:{where.split('/')[2].rpartition(':')[0].upper()}"
+        context.set_opt_string(group, "ACCESS_KEY", credential.access_key)
+        context.set_opt_string(group, "SECRET_KEY", credential.secret_key)
+        context.set_opt_string(group, "REGION", "us-east-1")
+        _switch(context, group, "ALTERNATE", on=True)  # the bucket is in the path, not in the host
 
 
 def _switch(context: Context, group: str, option: str, *, on: bool) -> None:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_datalake.errors import EngineError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
     from pytest_datalake.drivers.api import Credential
 
 _TABLE = """
@@ -22,6 +27,15 @@ CREATE TABLE IF NOT EXISTS intents (
     PRIMARY KEY (endpoint, url)
 )
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A directory root that something was, or may have been, written below."""
+
+    run_id: str
+    endpoint: str
+    url: str
 
 
 class Ledger:
@@ -52,3 +66,23 @@ class Ledger:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+
+def read_intents(path: Path) -> list[Intent]:
+    """All rows of a ledger file, the oldest first; none where there is no file. Raises ``EngineError``."""
+    if not path.exists():
+        return []
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            rows = database.execute("SELECT run_id, endpoint, url FROM intents ORDER BY created").fetchall()
+    except sqlite3.Error as error:
+        raise EngineError(f"cannot read the ledger {path}: {error}") from error
+    return [Intent(run_id=run_id, endpoint=endpoint, url=url) for run_id, endpoint, url in rows]
+
+
+def forget(path: Path, intents: Iterable[Intent]) -> None:
+    """Remove the rows of what has been swept."""
+    keys = [(intent.endpoint, intent.url) for intent in intents]
+    if keys:
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+            database.executemany("DELETE FROM intents WHERE endpoint = ? AND url = ?", keys)

@@ -1,4 +1,4 @@
-"""From a matrix that says ``lake: embedded`` to a running lake, and the matrix that names its doors."""
+"""From a matrix that says ``lake: embedded`` to a running lake and the matrix of its doors."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pytest_datalake.errors import UsageError
 from pytest_datalake.lake import identities, launch, ports
 from pytest_datalake.lake.daemons import files, issuer
 from pytest_datalake.lake.daemons.api import RsePlan
-from pytest_datalake.lake.pki import Authorities
 from pytest_datalake.lake.keeper import SYSTEM_BUNDLE
+from pytest_datalake.lake.pki import Authorities
 from pytest_datalake.lake.running import Lake, adopt, end_leftovers
 from pytest_datalake.lake.state import StateDirectory, default_for, write_json, write_private
-from pytest_datalake.matrix.model import Identity, Trust
+from pytest_datalake.matrix.model import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from pytest_datalake.lake.daemons.api import AuthorityPaths, Process
-    from pytest_datalake.lake.identities import People
     from pytest_datalake.matrix.model import Endpoint, Matrix
 
 __all__ = ["DAEMONS", "Lake", "adopt", "default_state_directory", "up"]
@@ -54,15 +53,15 @@ def up(matrix: Matrix, state_dir: Path, *, detached: bool, progress: Callable[[s
     Args:
         matrix: says ``lake: embedded``.
         state_dir: holds one lake; what a dead one left there is removed.
-        detached: the lake lives until it is taken down; otherwise it ends with this process, however that ends.
+        detached: the lake lives until it is taken down; otherwise it ends with this process, however it ends.
         progress: called with lines for people.
 
     Raises:
-        UsageError: nothing to start, a bad state directory, a missing executable, another lake in the directory.
+        UsageError: nothing to start, a bad state directory, a missing executable, another lake in it.
         EngineError: a daemon did not come up.
     """
     if not matrix.embedded:
-        raise UsageError(f"{matrix.path} describes a real lake: it does not say `lake: embedded`")
+        raise UsageError(f"{matrix.path} describes a lake elsewhere: it does not say `lake: embedded`")
     state = StateDirectory(state_dir)
     state.prepare()
     with state.locked():
@@ -152,7 +151,7 @@ class _Composer:
         self._people = identities.enrol(
             self._authorities, matrix.experiments, state.path / "identities", vo=matrix.vo
         )
-        self._access_keys: dict[str, str] = {}
+        self._access_key_file = ""
         self._processes: list[dict[str, Any]] = []
         self._endpoints: list[Endpoint] = []
         self._services: dict[str, dict[str, str]] = {}
@@ -176,7 +175,7 @@ class _Composer:
             port=port,
             host_certificate=directory / "host.pem",
             host_key=directory / "host.key",
-            signing_key=self._authorities.issuer_keys[0],
+            signing_key=self._authorities.issuer_key,
             clients=self._people.clients,
             vo=self._matrix.vo,
             issuer=self._authorities.issuer,
@@ -230,6 +229,8 @@ class _Composer:
             self._processes.append(
                 launch.process_plan(f"{rse}/{process.name}", process, account, self._state)
             )
+        if key_file := getattr(module, "ACCESS_KEY_FILE", ""):
+            self._access_key_file = str(directory / key_file)
         self._describe(plan, processes)
         self._endpoints.extend(endpoints)
 
@@ -266,7 +267,7 @@ class _Composer:
 
     def write(self) -> None:
         """Write the keeper's plan, the lake's description and the resolved matrix."""
-        from pytest_datalake.matrix import dump  # noqa: PLC0415  # YAML is not needed to adopt a lake
+        from pytest_datalake.matrix.dump import to_yaml  # noqa: PLC0415  # YAML is slow to load
 
         bundle = ""
         if self._machine.mounts:
@@ -301,14 +302,18 @@ class _Composer:
                 },
             },
         )
-        write_private(self._state.matrix, dump.to_yaml(self._resolved()))
+        write_private(self._state.matrix, to_yaml(self._resolved()))
 
     def _resolved(self) -> Matrix:
         return replace(
             self._matrix,
             embedded=False,
             endpoints=tuple(sorted(self._endpoints, key=lambda one: one.id)),
-            identities=tuple(self._with_access_key(one) for one in self._people.identities),
+            identities=tuple(
+                # The object store knows one user: whoever holds its keys may do everything there.
+                replace(one, access_key_file=self._access_key_file) if one.experiment else one
+                for one in self._people.identities
+            ),
             trust=Trust(
                 ca_directory=str(self._paths.ca_directory),
                 ca_file=str(self._paths.ca_file),
@@ -317,6 +322,3 @@ class _Composer:
                 forge=self._authorities.forge(),
             ),
         )
-
-    def _with_access_key(self, identity: Identity) -> Identity:
-        return replace(identity, access_key_file=self._access_keys.get(identity.name, ""))

@@ -1,4 +1,4 @@
-"""Who the users of an embedded lake are: one per experiment, and a robot that moves files but may read none."""
+"""The users of an embedded lake: one per experiment, and a robot that moves files but may read none."""
 
 from __future__ import annotations
 

@@ -1,16 +1,17 @@
 """The process that the daemons of one lake live under, and die with.
 
-``python -m pytest_datalake.lake.keeper STATE_DIR --report FD [--bound]`` starts what STATE_DIR/plan.json lists, says on FD
-what becomes of it (one JSON object a line), and then watches. It is the subreaper of everything below it
-(prctl(2), PR_SET_CHILD_SUBREAPER), so a daemon that forks away is still found and stopped. It stops on SIGTERM and
-SIGINT and, when bound, when its standard input ends, which the kernel brings about however its starter dies.
+``python -m pytest_datalake.lake.keeper STATE_DIR --report FD [--bound]`` starts what STATE_DIR/plan.json
+lists, says on FD what becomes of it (one JSON object a line), and then watches. It is the subreaper of
+everything below it (prctl(2), PR_SET_CHILD_SUBREAPER), so a daemon that forks away is still found and
+stopped. It stops on SIGTERM and SIGINT and, when bound, when its standard input ends: the kernel sees to
+that however its starter dies.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
-import datetime
+import datetime as dt
 import json
 import logging
 import os
@@ -42,8 +43,8 @@ class StartError(Exception):
     """A daemon could not be started.
 
     Attributes:
-        kind: ``"port"`` where another server took a port between the claim and the start, so that other ports may
-            do; else ``"daemon"``.
+        kind: ``"port"`` where another server took a port between the claim and the start, so that other ports
+            may do; else ``"daemon"``.
     """
 
     def __init__(self, message: str, kind: Literal["daemon", "port"] = "daemon") -> None:
@@ -195,7 +196,7 @@ class Keeper:
             child.returncode = os.waitstatus_to_exitcode(status)
             ended = how_it_ended(child.returncode)
             if not self._stopping:
-                moment = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+                moment = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
                 logger.warning("%s ended by itself at %s: %s", name, moment, ended)
             self._record["processes"][name]["ended"] = ended
             changed = True
@@ -280,7 +281,7 @@ def last_words(process: dict[str, Any]) -> str:
 
 
 def trust_own_issuer(bundle: str) -> None:
-    """Lay our CA bundle over the system's, for the daemons alone: this runs in a mount namespace of its own."""
+    """Lay our CA bundle over the system's, for the daemons alone: we have a mount namespace of our own."""
     subprocess.run(["mount", "--bind", bundle, str(SYSTEM_BUNDLE)], check=True)
 
 

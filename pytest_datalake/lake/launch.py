@@ -26,6 +26,7 @@ STATE_VARIABLE = "PYTEST_DATALAKE_STATE"
 """Marks every daemon with its state directory, so that leftovers of a killed keeper can be found."""
 
 _FIRST_ACCOUNT = 30_000
+_PRIVATE_MOUNTS = ("unshare", "--mount", "--propagation", "private")
 
 
 class PortTakenError(EngineError):
@@ -64,11 +65,11 @@ class Machine:
         )
 
     def demand_host_name(self) -> None:
-        """Raise ``UsageError`` where the machine's name neither resolves nor can be hidden from the daemons."""
+        """Raise ``UsageError`` where the machine's name neither resolves nor can be hidden from daemons."""
         if not self.resolves and not self.renames:
             raise UsageError(
-                f"this machine's own name, {socket.gethostname()}, does not resolve to an IPv4 address, and XRootD "
-                f"does not start without: add the line '127.0.0.1 {socket.gethostname()}' to /etc/hosts"
+                f"this machine's own name, {socket.gethostname()}, has no IPv4 address, without which XRootD "
+                f"does not start: add the line '127.0.0.1 {socket.gethostname()}' to /etc/hosts"
             )
 
     def account(self, number: int) -> Account:

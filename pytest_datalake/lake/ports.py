@@ -1,8 +1,9 @@
 """Free TCP ports, kept by one lake for as long as it lives.
 
-A port is ours while a socket in Linux's abstract namespace that is named after it exists (unix(7)). The kernel
-drops the name with the last process that holds the socket, so a claim cannot outlive a killed lake. Ports come
-from outside the ephemeral range: no outgoing connection can take one between the claim and the daemon's bind.
+A port is ours while a socket exists that is named after it in Linux's abstract namespace (unix(7)). The
+kernel drops the name with the last process that holds the socket, so a claim cannot outlive a killed lake.
+Ports come from outside the ephemeral range: no outgoing connection can take one between the claim and the
+bind.
 """
 
 from __future__ import annotations

@@ -50,9 +50,9 @@ class Lake:
     @cached_property
     def matrix(self) -> Matrix:
         """The matrix with hosts, ports, identities and trust filled in."""
-        from pytest_datalake.matrix import load  # noqa: PLC0415  # YAML is not needed to look or to stop
+        from pytest_datalake.matrix.load import load  # noqa: PLC0415  # YAML is slow to load
 
-        return load.load(self._state.matrix)
+        return load(self._state.matrix)
 
     @property
     def digest(self) -> str:
@@ -149,6 +149,16 @@ def adopt(state_dir: Path) -> Lake | None:
         return None
     with state.locked():
         return Lake(state, adopted=True) if state.is_alive() else None
+
+
+def tidy(state_dir: Path) -> None:
+    """Remove what a dead lake left in its directory, should there be anything."""
+    state = StateDirectory(state_dir)
+    if state.description.exists():
+        with state.locked():
+            if not state.is_alive():
+                end_leftovers(state)
+                state.wipe()
 
 
 def stop_keeper(pid: int) -> None:

@@ -1,7 +1,8 @@
 """The state directory: one directory holds one lake.
 
-Two locks (flock(2)) tell who is who: ``up.lock`` is held while a lake is being put up or taken down, ``lake.lock`` by
-the keeper for as long as it lives. Locks die with their process, so nothing can look alive that is not.
+Two locks (flock(2)) tell who is who: ``up.lock`` is held while a lake is being put up or taken down,
+``lake.lock`` by the keeper for as long as it lives. Locks die with their process: nothing looks alive that
+is not.
 """
 
 from __future__ import annotations

@@ -39,8 +39,8 @@ def check(document: MatrixDocument, doubtful: Collection[Path], complain: Compla
 
     Args:
         document: the matrix file.
-        doubtful: paths at which the document is not as the file has it; nothing is said of references into
-            the part (first key) that such a path is in.
+        doubtful: paths at which the document is not as the file has it. Nothing is said of what is there, nor
+            of references into the part (first key) that such a path is in.
         complain: takes what is found.
     """
     unsound = {path[0] for path in doubtful if path}
@@ -75,7 +75,7 @@ def _check_names(document: MatrixDocument, complain: Complain) -> None:
     named += [(("sites", name, "rses"), site.rses) for name, site in document.sites.items()]
     for path, names in named:
         for name in names:
-            if not re.search(NAME, name):
+            if not re.fullmatch(NAME, name):
                 complain((*path, name), "a name is made of letters, digits, '-' and '_'", key=True)
 
 
@@ -206,6 +206,10 @@ def _has(identity: IdentityEntry, keys: Iterable[str]) -> bool:
 def _check_known_issues(document: MatrixDocument, complain: Complain) -> None:
     for index, issue in enumerate(document.known_issues):
         path: Path = ("known_issues", index)
+        for key in issue.match:
+            if key not in MATCH_KEYS:
+                hint = did_you_mean(key, MATCH_KEYS)
+                complain((*path, "match", key), f"unknown key '{key}'{hint}", key=True)
         if not issue.match and not issue.requirement:
             complain(
                 path, "hides everything: say where it holds by 'match', or which 'requirement' it breaks"
@@ -230,12 +234,9 @@ def _check_matches(document: MatrixDocument, complain: Complain) -> None:
                 values["auth"].update(endpoint.auth)
     for index, issue in enumerate(document.known_issues):
         for key, glob in issue.match.items():
-            path: Path = ("known_issues", index, "match", key)
-            if key not in MATCH_KEYS:
-                complain(path, f"unknown key '{key}'{did_you_mean(key, MATCH_KEYS)}", key=True)
-                continue
             axis = key.rpartition("_")[2]
-            if not any(fnmatchcase(value, glob) for value in values[axis]):
+            if key in MATCH_KEYS and not any(fnmatchcase(value, glob) for value in values[axis]):
+                path: Path = ("known_issues", index, "match", key)
                 hint = did_you_mean(glob, values[axis]) or f"; there is {listed(sorted(values[axis]))}"
                 complain(path, f"'{glob}' matches no {axis} of this lake{hint}")
 

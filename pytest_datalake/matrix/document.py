@@ -66,7 +66,9 @@ class EndpointEntry(Strict):
             "Absolute path below which the namespace of the VO begins; for s3s it begins with the bucket."
         ),
     )
-    auth: tuple[Auth, ...] = field(metadata=_text("Ways of showing who one is that this door accepts."))
+    auth: tuple[Auth, ...] = field(
+        metadata=_text("Ways of showing who one is that it accepts.", min_length=1)
+    )
     audience: str = field(default="", metadata=_text("Audience (aud) of tokens for this door."))
     tpc: TpcEntry = field(default_factory=TpcEntry, metadata=_text("Third-party copies it takes part in."))
 

@@ -10,7 +10,7 @@ from pytest_datalake.errors import UsageError
 from pytest_datalake.matrix import axes, known_issues
 from pytest_datalake.matrix.checks import check
 from pytest_datalake.matrix.resolve import resolve
-from pytest_datalake.matrix.shape import expand_short_forms, read
+from pytest_datalake.matrix.shape import expand_short_forms, is_under, read
 from pytest_datalake.matrix.yaml_nodes import BrokenYamlError, Position, Problem, YamlText
 
 if TYPE_CHECKING:
@@ -54,14 +54,20 @@ def parse(text: str, path: str) -> Matrix:
 
 
 class _Complaints:
-    """Collects problems and finds out where they stand."""
+    """Collects problems and finds out where they stand.
+
+    Attributes:
+        silent: paths of which nothing more is to be said.
+    """
 
     def __init__(self, yaml_text: YamlText) -> None:
         self._yaml_text = yaml_text
         self.problems = list(yaml_text.problems)
+        self.silent: frozenset[Steps] = frozenset()
 
     def __call__(self, path: Steps, message: str, *, key: bool = False) -> None:
-        self.problems.append(Problem(self._yaml_text.position(path, key=key), path, message))
+        if not is_under(path, self.silent):
+            self.problems.append(Problem(self._yaml_text.position(path, key=key), path, message))
 
 
 def _matrix(yaml_text: YamlText, path: str, complaints: _Complaints) -> Matrix | None:
@@ -69,10 +75,11 @@ def _matrix(yaml_text: YamlText, path: str, complaints: _Complaints) -> Matrix |
     if not isinstance(data, dict):
         complaints((), "the file is empty" if data is None else "must be a mapping (key: value)")
         return None
-    expand_short_forms(data)
+    expand_short_forms(data, complaints)
     document, doubtful = read(data, complaints)
     if document is None:
         return None
+    complaints.silent = doubtful
     check(document, doubtful, complaints)
     if complaints.problems:
         return None
@@ -86,7 +93,7 @@ def _matrix(yaml_text: YamlText, path: str, complaints: _Complaints) -> Matrix |
     for index in _issues_without_cell(matrix):
         complaints(
             ("known_issues", index, "match"),
-            "each key matches something, but no cell and no link matches all",
+            "no cell and no link matches all of these together",
         )
     return matrix
 
@@ -98,6 +105,8 @@ def _issues_without_cell(matrix: Matrix) -> list[int]:
     links = (*axes.links(matrix), *axes.streamed_links(matrix))
     found = []
     for index, issue in enumerate(matrix.known_issues):
+        if not issue.match:
+            continue
         anywhere = [replace(issue, capability="", requirement="")]
         if not (
             any(known_issues.find(anywhere, cell=cell, capability="") for cell in cells)

@@ -176,7 +176,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forge:
-    """Keys of test authorities, so that the suites can make what a real authority never would (expired, revoked...).
+    """Keys of test authorities, so that the suites can make what a real authority never would.
 
     Empty strings where a lake does not give them away, which is every real one.
     """

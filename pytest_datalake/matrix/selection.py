@@ -7,11 +7,12 @@ from collections import Counter
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from itertools import combinations
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 from pytest_datalake.errors import UsageError
 from pytest_datalake.matrix import axes
 from pytest_datalake.matrix.model import AUTHS, Cell, Endpoint, Link, Matrix
+from pytest_datalake.matrix.words import listed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -114,7 +115,7 @@ def select(matrix: Matrix, selection: Selection | None = None) -> Selected:
     )
 
 
-def cover(items: Sequence[Item], level: Level) -> tuple[Item, ...]:
+def cover(items: Sequence[Item], level: str) -> tuple[Item, ...]:
     """A part of the items, in their order, that stands for all of them; the same part every time.
 
     Args:
@@ -123,7 +124,12 @@ def cover(items: Sequence[Item], level: Level) -> tuple[Item, ...]:
             together in the cover (cells: technology, protocol, auth, QoS; links: technologies of both ends,
             protocols, auth), and every RSE of the full list occurs. "smoke" has one item for each technology
             and protocol, or for each two technologies and their family.
+
+    Raises:
+        UsageError: there is no such level.
     """
+    if level not in get_args(Level):
+        raise UsageError(f"'{level}' is no cover: choose one of {listed(get_args(Level))}")
     if level == "full":
         return tuple(items)
     picked = _smoke(items) if level == "smoke" else _pairwise(items)

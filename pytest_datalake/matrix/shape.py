@@ -57,20 +57,31 @@ def adapter() -> TypeAdapter[MatrixDocument]:
     return TypeAdapter(MatrixDocument)
 
 
-def expand_short_forms(data: dict[str, Any]) -> None:
+def expand_short_forms(data: dict[str, Any], complain: Complain) -> None:
     """Write out, in place, the short forms that ``document.SHORT_FORMS`` lists."""
-    for key in ("experiments", "qos_classes"):
-        names = data.get(key)
-        if isinstance(names, list) and all(isinstance(name, str) for name in names):
-            data[key] = {name: {} if key == "experiments" else "" for name in names}
-    experiments = data.get("experiments")
-    if isinstance(experiments, dict):
-        data["experiments"] = {name: {} if entry is None else entry for name, entry in experiments.items()}
+    for section, nothing in (("experiments", {}), ("qos_classes", "")):
+        entries = data.get(section)
+        if isinstance(entries, list):
+            data[section] = _names_as_keys(entries, section, nothing, complain)
+        elif isinstance(entries, dict):
+            data[section] = {name: nothing if entry is None else entry for name, entry in entries.items()}
     services = data.get("services")
     if isinstance(services, dict):
         data["services"] = {
             name: {"url": entry} if isinstance(entry, str) else entry for name, entry in services.items()
         }
+
+
+def _names_as_keys(names: list[Any], section: str, nothing: object, complain: Complain) -> dict[str, object]:
+    entries: dict[str, object] = {}
+    for index, name in enumerate(names):
+        if not isinstance(name, str):
+            complain((section, index), _KINDS["string_type"])
+        elif name in entries:
+            complain((section, index), f"'{name}' stands in this list already")
+        else:
+            entries[name] = nothing
+    return entries
 
 
 def read(data: dict[str, Any], complain: Complain) -> tuple[MatrixDocument | None, frozenset[Path]]:
@@ -88,6 +99,7 @@ def read(data: dict[str, Any], complain: Complain) -> tuple[MatrixDocument | Non
             return adapter().validate_json(json.dumps(data), strict=True), frozenset(doubtful)
         except ValidationError as error:
             details = error.errors(include_url=False)
+        details = [detail for detail in details if not _is_echo(detail)]
         misspelt = {meant for detail in details if (meant := _meant(detail))}
         for detail in details:
             path: Path = detail["loc"]
@@ -96,11 +108,21 @@ def read(data: dict[str, Any], complain: Complain) -> tuple[MatrixDocument | Non
                 complain(path, f"unknown key '{path[-1]}'{hint}", key=True)
                 _parent(data, path).pop(path[-1], None)
                 continue
-            if path not in misspelt and not any(path[: len(known)] == known for known in doubtful):
+            if path not in misspelt and not is_under(path, doubtful):
                 complain(path, _message(detail))
             doubtful.add(path)
             _parent(data, path)[path[-1]] = _placeholder(_type_at(path), _pattern_at(path))
     return None, frozenset(doubtful)
+
+
+def is_under(path: Path, others: Iterable[Path]) -> bool:
+    """Whether one of the other paths leads to a path or to something above it."""
+    return any(path[: len(other)] == other for other in others)
+
+
+def _is_echo(detail: ErrorDetails) -> bool:
+    """Items that are wrong do not count for pydantic: a list of these is "too short" besides."""
+    return detail["type"] == "too_short" and bool(detail["input"])
 
 
 def _meant(detail: ErrorDetails) -> Path:

@@ -18,17 +18,6 @@ if TYPE_CHECKING:
 FILE_NAME = "coverage.json"
 
 SELECTION = ("globs", "cells", "allow_disruptive")
-    "matrix",
-    "site",
-    "rse",
-    "protocol",
-    "auth",
-    "qos",
-    "vo",
-    "capability",
-    "cells",
-    "allow_disruptive",
-)
 """Options that choose what is tested; a change of one explains a change of the counts."""
 
 

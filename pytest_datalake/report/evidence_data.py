@@ -42,7 +42,7 @@ class _Texts:
 
 
 def pack(tests: Sequence[TestRow], groups: Sequence[Group]) -> str:
-    """The document that the page's script unpacks: ``{texts, groups: [[name, title, [test, ...]]], tests}``."""
+    """The document that the page's script unpacks: texts, groups (name, title, tests), and tests."""
     texts = _Texts()
     packed: dict[int, list[Any]] = {}
     for position in sorted(range(len(tests)), key=lambda position: -SEVERITY[tests[position].outcome]):

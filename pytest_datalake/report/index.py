@@ -1,7 +1,7 @@
 """``index.html``: the matrix page, one file that loads nothing from anywhere.
 
-The grids and tables are plain HTML, readable without scripts; the script shows the evidence behind a cell. The
-content security policy allows just our style and our script, by hash, and no connection at all.
+The grids and tables are plain HTML, readable without scripts; the script shows the evidence behind a cell.
+The content security policy allows just our style and our script, by hash, and no connection at all.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
 
 from pytest_datalake.report.evidence_data import pack
 from pytest_datalake.report.panels import Grids
@@ -33,7 +36,7 @@ GLYPHS: dict[Outcome, str] = {
     "error": "!",
     "known-issue": "K",
     "fixed": "↑",
-    "not-run": "–",
+    "not-run": "\N{EN DASH}",
 }
 LETTERS: dict[Outcome, str] = {
     "passed": "p",
@@ -80,9 +83,6 @@ class KnownIssueLine:
 
 def page(results: Results, verdict: Verdict, change: CoverageChange) -> str:
     """The page as text."""
-    from jinja2 import Environment, FileSystemLoader
-    from markupsafe import Markup
-
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )

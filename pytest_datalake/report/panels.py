@@ -1,4 +1,4 @@
-"""The grids of the matrix page as data: transfer panels, site cards, and the groups of tests behind their cells."""
+"""The grids of the matrix page as data: transfer panels, site cards, and the tests behind their cells."""
 
 from __future__ import annotations
 

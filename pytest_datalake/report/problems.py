@@ -1,8 +1,8 @@
 """Says in a few lines what is behind many results that are not green.
 
 Each explanation is a group of tests with something in common: a destination and an auth, a source, a
-technology, one link. Greedily the group is taken that explains most of what is left, at a price for every test in it that
-passed and for how much it claims, so that an innocent site is not blamed for its partners.
+technology, one link. Greedily the group is taken that explains most of what is left, at a price for every
+test in it that passed and for how much it claims, so that an innocent site is not blamed for its partners.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from pytest_datalake.report.rows import SEVERITY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -75,7 +77,7 @@ def explain(tests: Sequence[TestRow], endpoints: Sequence[EndpointRow]) -> tuple
         problems.append(_problem(best[1], [tests[number] for number in sorted(covered)], sizes[best]))
         left -= covered
         groups = {key: rest for key, members in groups.items() if (rest := members - covered)}
-    problems.sort(key=lambda problem: (problem.outcome == "not-run", -problem.count))
+    problems.sort(key=lambda problem: (-problem.count, -SEVERITY[problem.outcome]))
     if left:
         problems.append(_problem("elsewhere", [tests[number] for number in sorted(left)], len(left)))
     return tuple(problems)
@@ -86,7 +88,7 @@ def _hypotheses(row: TestRow, technology: Mapping[str, str]) -> Iterator[_Hypoth
     if row.link:
         by = f"by {row.auth}"
         kind = "streamed copies" if row.streamed else "copies"
-        yield 0.5, f"{kind} {row.source} → {row.destination} {by}"
+        yield 0.5, f"{row.source} → {row.destination} {by}{' (streamed)' if row.streamed else ''}"
         yield 1.0, f"{kind} to {row.destination} {by}"
         yield 1.0, f"{kind} from {row.source} {by}"
         yield 1.5, f"{kind} to {row.destination}"

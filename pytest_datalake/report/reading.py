@@ -34,6 +34,7 @@ class Results:
         unfinished: why runs did not come to their end, in words.
         interrupted: a run was stopped.
         exit_code: the worst of pytest's own exit statuses from 2 on, else 0.
+        exit_reason: what that is due to, in words.
         finished: ISO time of the last end; empty where the newest run has none.
         notes: what could not be read.
     """
@@ -44,6 +45,7 @@ class Results:
     unfinished: tuple[str, ...] = ()
     interrupted: bool = False
     exit_code: int = 0
+    exit_reason: str = ""
     finished: str = ""
     notes: tuple[str, ...] = ()
 
@@ -118,6 +120,7 @@ def merge(rows: Iterable[Row], notes: Iterable[str] = ()) -> Results:
             unfinished.append(f"run {run.run_id} has no end: it was killed")
     if not ordered:
         unfinished.append("no run was recorded")
+    bad_ends = [end for end in open_ends if end.exit_code > 1]
     newest = ends.get(ordered[-1].run_id) if ordered else None
     return Results(
         runs=tuple(ordered),
@@ -125,7 +128,8 @@ def merge(rows: Iterable[Row], notes: Iterable[str] = ()) -> Results:
         missing=dict(sorted(missing.items())),
         unfinished=tuple(unfinished),
         interrupted=any(end.interrupted or end.exit_code == 2 for end in open_ends),
-        exit_code=max([end.exit_code for end in open_ends if end.exit_code > 1], default=0),
+        exit_code=max((end.exit_code for end in bad_ends), default=0),
+        exit_reason="; ".join(end.reason for end in bad_ends if end.reason),
         finished=newest.finished if newest else "",
         notes=tuple(notes),
     )

@@ -235,6 +235,7 @@ class EndRow:
         finished: ISO 8601 time, UTC.
         exit_code: exit status that pytest itself came to. 2 and more are taken over; 0 and 1 say nothing
             that the rows do not say better.
+        reason: what an exit status of 2 and more is due to, in words, such as files that were left behind.
         interrupted: somebody or something stopped the run.
         counts: number of tests by outcome.
     """
@@ -242,6 +243,7 @@ class EndRow:
     run_id: str
     finished: str = ""
     exit_code: int = 0
+    reason: str = ""
     interrupted: bool = False
     counts: dict[str, int] = field(default_factory=dict)
 

@@ -62,7 +62,11 @@ class Counts:
         new = f"{self.failed} new failure{'' if self.failed == 1 else 's'}"
         rest = [
             f"{count} {name}"
-            for count, name in ((self.fixed, "fixed"), (self.errors, "errors"), (self.not_run, "not run"))
+            for count, name in (
+                (self.fixed, "fixed"),
+                (self.errors, "error" if self.errors == 1 else "errors"),
+                (self.not_run, "not run"),
+            )
             if count
         ]
         return ", ".join([f"{title} {word} {self.passed}/{self.planned} {things}", known, new, *rest])
@@ -124,8 +128,7 @@ def judge(results: Results) -> Verdict:
     matrix_word: Word | Literal[""] = ""
     lines = []
     if links is not None:
-        transfers_missing = bool(results.missing.get(TRANSFER))
-        matrix_word = _with(links.word, [*broken, *(["missing"] if transfers_missing else [])])
+        matrix_word = _with(links.word, broken)
         lines.append(links.line("TRANSFER MATRIX", matrix_word, "links"))
     lines.append(tests.line("DATA LAKE", word, "tests"))
     problems = explain(results.tests, results.run.endpoints)
@@ -193,9 +196,13 @@ def _sum(parts: Iterable[Counts]) -> Counts:
 
 def _links(results: Results) -> Counts | None:
     outcomes = outcome_by_link(results.tests)
-    planned = max([run.links for run in results.runs], default=0)
-    missing = max(0, planned - len(outcomes))
-    return _count(outcomes.values(), missing) if outcomes or missing else None
+    lost = _lost_links(results)
+    return _count(outcomes.values(), lost) if outcomes or lost else None
+
+
+def _lost_links(results: Results) -> int:
+    planned = max((run.links for run in results.runs), default=0)
+    return max(0, planned - len(outcome_by_link(results.tests)))
 
 
 def _broken(results: Results) -> list[str]:
@@ -204,10 +211,13 @@ def _broken(results: Results) -> list[str]:
     missing = sum(results.missing.values())
     if missing:
         broken.append(f"{missing} planned test{' has' if missing == 1 else 's have'} no result")
+    lost = _lost_links(results)
+    if lost:
+        broken.append(f"{lost} planned link{' has' if lost == 1 else 's have'} no result")
     if results.interrupted:
         broken.append("the run was interrupted")
     elif results.exit_code:
-        broken.append(f"pytest ended with exit status {results.exit_code}")
+        broken.append(results.exit_reason or f"pytest ended with exit status {results.exit_code}")
     return broken
 
 

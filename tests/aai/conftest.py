@@ -1,10 +1,9 @@
-"""One set of authorities and one issuer for all tests of this directory: making keys is what takes the time."""
+"""One set of authorities and one issuer for all tests here: making keys is what takes the time."""
 
 from __future__ import annotations
 
 import socket
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,68 +20,66 @@ if TYPE_CHECKING:
 SECRETS = {"ska": "ska-+%: very secret", "lofar": "lofar-very-secret"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Aai:
-    authorities: Authorities
-    issuer: str
-    port: int
-    trust: Trust
-    identities: dict[str, Identity]
-    settings: Settings
-    server: IssuerServer
-
-
 @pytest.fixture(scope="session")
-def aai(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aai]:
-    directory = tmp_path_factory.mktemp("aai")
+def issuer_port() -> Iterator[int]:
     # Bound but not listening, it keeps the port for the server, which may bind it as well (SO_REUSEADDR).
     with socket.socket() as reservation:
         reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         reservation.bind(("127.0.0.1", 0))
-        port = reservation.getsockname()[1]
-        issuer = f"https://localhost:{port}/"
-        authorities = Authorities.create(directory / "pki", vo="escape", issuer=issuer)
-        certificate, key = authorities.issue_host(["localhost"], ["127.0.0.1", "127.0.0.11"])
-        settings = Settings(
-            issuer=issuer,
-            vo="escape",
-            port=port,
-            host_certificate=_private(directory / "host.pem", certificate),
-            host_key=_private(directory / "host.key", key),
-            signing_key=str(authorities.issuer_key),
-            clients=tuple(
-                Client(
-                    client_id=name,
-                    secret=secret,
-                    groups=(f"/escape/{name}", "/escape"),
-                    areas=(f"/{name}",),
-                ).hashed()
-                for name, secret in SECRETS.items()
-            ),
-        )
-        identities = {name: _identity(authorities, directory, name) for name in SECRETS}
-        trust = Trust(
-            ca_directory=str(authorities.paths(keys_are_fetched=False).ca_directory),
-            ca_file=str(authorities.paths(keys_are_fetched=False).ca_file),
-            issuer=issuer,
-            forge=authorities.forge(),
-        )
-        with IssuerServer(settings) as server:
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-            thread.start()
-            try:
-                yield Aai(
-                    authorities=authorities,
-                    issuer=issuer,
-                    port=port,
-                    trust=trust,
-                    identities=identities,
-                    settings=settings,
-                    server=server,
-                )
-            finally:
-                server.shutdown()
-                thread.join()
+        yield reservation.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("aai")
+
+
+@pytest.fixture(scope="session")
+def authorities(directory: Path, issuer_port: int) -> Authorities:
+    return Authorities.create(directory / "pki", vo="escape", issuer=f"https://localhost:{issuer_port}/")
+
+
+@pytest.fixture(scope="session")
+def identities(authorities: Authorities, directory: Path) -> dict[str, Identity]:
+    return {name: _identity(authorities, directory, name) for name in SECRETS}
+
+
+@pytest.fixture(scope="session")
+def issuer_settings(authorities: Authorities, directory: Path, issuer_port: int) -> Settings:
+    certificate, key = authorities.issue_host(["localhost"], ["127.0.0.1", "127.0.0.11"])
+    return Settings(
+        issuer=authorities.issuer,
+        vo="escape",
+        port=issuer_port,
+        host_certificate=_private(directory / "host.pem", certificate),
+        host_key=_private(directory / "host.key", key),
+        signing_key=str(authorities.issuer_key),
+        clients=tuple(
+            Client(
+                client_id=name, secret=secret, groups=(f"/escape/{name}", "/escape"), areas=(f"/{name}",)
+            ).hashed()
+            for name, secret in SECRETS.items()
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def trust(authorities: Authorities, issuer_settings: Settings) -> Iterator[Trust]:
+    """What a client knows of the AAI, with its issuer running."""
+    paths = authorities.paths(keys_are_fetched=False)
+    with IssuerServer(issuer_settings) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield Trust(
+                ca_directory=str(paths.ca_directory),
+                ca_file=str(paths.ca_file),
+                issuer=authorities.issuer,
+                forge=authorities.forge(),
+            )
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def _identity(authorities: Authorities, directory: Path, name: str) -> Identity:

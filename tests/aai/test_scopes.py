@@ -19,7 +19,7 @@ from pytest_datalake.lake.issuer.scopes import (
 SKA = Client(client_id="ska", groups=("/escape/ska", "/escape"), areas=("/ska",))
 
 components = st.text(
-    st.characters(blacklist_characters="/\0", blacklist_categories=("Cs",)), min_size=1, max_size=8
+    st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=8
 ).filter(lambda text: text not in (".", ".."))
 paths = st.lists(components, max_size=5).map(
     lambda parts: "/" + "/".join(quote(part, safe="") for part in parts)
@@ -36,6 +36,7 @@ paths = st.lists(components, max_size=5).map(
         "storage.stage:/%73ka/tape",
         "wlcg.groups",
         "wlcg.groups:/escape/ska",
+        "openid",
     ],
 )
 def test_what_belongs_to_a_client_is_granted(scope: str) -> None:
@@ -68,7 +69,8 @@ def test_what_belongs_to_a_client_is_granted(scope: str) -> None:
         "storage.write:/ska",
         "compute.create",
         "read:/ska",
-        "openid",
+        "offline_access",
+        "openid:/ska",
         "wlcg.groups:",
         "wlcg.groups:/escape/lofar",
         "wlcg.groups:/escape/ska/",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
+import http.client
 import http.server
 import ipaddress
 import json
@@ -24,7 +25,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from joserfc import jwk, jwt
@@ -36,8 +36,12 @@ from pytest_datalake.matrix.model import Experiment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
 VO = "escape"
-EXPERIMENTS = tuple(Experiment(name=name, group=f"/{VO}/{name}", area=f"/{name}") for name in ("ska", "lofar"))
+EXPERIMENTS = tuple(
+    Experiment(name=name, group=f"/{VO}/{name}", area=f"/{name}") for name in ("ska", "lofar")
+)
 HOST = "127.0.0.19"
 START_BUDGET = 20.0
 """Seconds until a daemon must listen, on a machine that has other things to do."""
@@ -54,7 +58,11 @@ class Bearer:
 
 
 def _name(common_name: str, unit: str) -> x509.Name:
-    parts = [(NameOID.DOMAIN_COMPONENT, "test"), (NameOID.ORGANIZATION_NAME, unit), (NameOID.COMMON_NAME, common_name)]
+    parts = [
+        (NameOID.DOMAIN_COMPONENT, "test"),
+        (NameOID.ORGANIZATION_NAME, unit),
+        (NameOID.COMMON_NAME, common_name),
+    ]
     return x509.Name([x509.NameAttribute(kind, value) for kind, value in parts])
 
 
@@ -70,7 +78,9 @@ class Pki:
         self._key = new_key()
         self.name = "/DC=test/O=authority/CN=CA"
         self._subject = _name("CA", "authority")
-        self.ca = self._sign(self._subject, self._key.public_key(), x509.BasicConstraints(ca=True, path_length=None))
+        self.ca = self._sign(
+            self._subject, self._key.public_key(), x509.BasicConstraints(ca=True, path_length=None)
+        )
         self.ca_file = directory / "ca.pem"
         self.ca_file.write_bytes(self.ca.public_bytes(Encoding.PEM))
         self.revoke()
@@ -79,17 +89,21 @@ class Pki:
         (self.voms / "localhost.lsc").write_text(f"{self.voms_server.subject}\n{self.name}\n")
 
     def _sign(
-        self, subject: x509.Name, key: rsa.RSAPublicKey, basic: x509.BasicConstraints, addresses: tuple[str, ...] = ()
+        self,
+        subject: x509.Name,
+        key: rsa.RSAPublicKey,
+        basic: x509.BasicConstraints,
+        addresses: tuple[str, ...] = (),
     ) -> x509.Certificate:
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._subject)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(minutes=5))
-            .not_valid_after(now + datetime.timedelta(days=2))
+            .not_valid_before(now - dt.timedelta(minutes=5))
+            .not_valid_after(now + dt.timedelta(days=2))
             .add_extension(basic, critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         )
@@ -129,12 +143,12 @@ class Pki:
         return file
 
     def revoke(self, *users: Bearer) -> None:
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self._subject)
-            .last_update(now - datetime.timedelta(minutes=5))
-            .next_update(now + datetime.timedelta(days=2))
+            .last_update(now - dt.timedelta(minutes=5))
+            .next_update(now + dt.timedelta(days=2))
         )
         for user in users:
             serial = x509.load_pem_x509_certificate(user.certificate).serial_number
@@ -143,11 +157,16 @@ class Pki:
             )
         crl = builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
         policy = (
-            f"access_id_CA X509 '{self.name}'\npos_rights globus CA:sign\ncond_subjects globus '\"/DC=test/*\"'\n"
+            f"access_id_CA X509 '{self.name}'\n"
+            "pos_rights globus CA:sign\n"
+            "cond_subjects globus '\"/DC=test/*\"'\n"
         )
         for option in ("-subject_hash", "-subject_hash_old"):
             told = subprocess.run(
-                ["openssl", "x509", "-in", self.ca_file, "-noout", option], capture_output=True, text=True, check=True
+                ["openssl", "x509", "-in", self.ca_file, "-noout", option],
+                capture_output=True,
+                text=True,
+                check=True,
             )
             stem = self.certificates / told.stdout.strip()
             stem.with_suffix(".0").write_bytes(self.ca_file.read_bytes())
@@ -188,7 +207,7 @@ class Issuer:
         self._thread.join()
         self._server.server_close()
 
-    def token(self, scope: str = "", *, groups: tuple[str, ...] = (), **changes: Any) -> str:
+    def token(self, scope: str = "", *, groups: tuple[str, ...] = (), **changes: object) -> str:
         now = int(time.time())
         claims: dict[str, Any] = {
             "iss": self.url, "sub": "ska", "aud": HOST, "iat": now, "nbf": now, "exp": now + 600,
@@ -212,7 +231,11 @@ class Rig:
 
     def plan(self, technology: str, ports: int) -> RsePlan:
         root = os.geteuid() == 0
-        account = Account(uid=30990, gid=30990, drop=True) if root else Account(uid=os.getuid(), gid=os.getgid(), drop=False)
+        account = (
+            Account(uid=30990, gid=30990, drop=True)
+            if root
+            else Account(uid=os.getuid(), gid=os.getgid(), drop=False)
+        )
         directory = Path(tempfile.mkdtemp(prefix=f"{technology}-", dir=self.directory))
         files = {"host.pem": self.pki.host.certificate, "host.key": self.pki.host.key}
         for name, content in files.items():
@@ -228,8 +251,8 @@ class Rig:
             robot_proxy=directory / "robot.proxy",
             authorities=AuthorityPaths(
                 ca_directory=self.pki.certificates, ca_file=self.pki.ca_file, ca_name=self.pki.name,
-                voms_directory=self.pki.voms.parent, issuer=self.issuer.url, issuer_jwks=self.issuer.jwks_file,
-                keys_are_fetched=False,
+                voms_directory=self.pki.voms.parent, issuer=self.issuer.url,
+                issuer_jwks=self.issuer.jwks_file, keys_are_fetched=False,
             ),
             endpoints=(), audience=HOST,
             members={name: (user.subject,) for name, user in self.users.items()},
@@ -240,7 +263,7 @@ class Rig:
             drop = plan.account.drop and not process.as_root
             with process.log.with_name(f"{process.name}.out").open("ab") as output:
                 child = subprocess.Popen(
-                    process.command, env=dict(process.environment), cwd=process.working_directory or plan.directory,
+                    process.command, env=dict(process.environment), cwd=plan.directory,
                     stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
                     user=plan.account.uid if drop else None, group=plan.account.gid if drop else None,
                     extra_groups=[] if drop else None,
@@ -255,6 +278,9 @@ class Rig:
                         with contextlib.suppress(subprocess.TimeoutExpired):
                             ended = child.wait(0.01)
                             pytest.fail(f"{child.args!r} ended with {ended}")
+
+    def https(self, plan: RsePlan) -> Https:
+        return Https(plan.host, plan.ports[0], self.pki.ca_file)
 
     def stop(self) -> None:
         for child in self.running:
@@ -283,6 +309,50 @@ def free_ports(count: int) -> tuple[int, ...]:
         for one in sockets:
             one.bind((HOST, 0))
         return tuple(one.getsockname()[1] for one in sockets)
+
+
+@dataclass
+class Answer:
+    """What a door said."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Https:
+    """One request a call, to one door, trusting our CA alone."""
+
+    host: str
+    port: int
+    ca_file: Path
+
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        token: str = "",
+        user: Bearer | None = None,
+        headers: dict[str, str] | None = None,
+        **more_headers: str,
+    ) -> Answer:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(self.ca_file)
+        if user is not None:
+            context.load_cert_chain(user.file)
+        sent = dict(headers or {})
+        sent |= {name.replace("_", "-"): value for name, value in more_headers.items()}
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
+        connection = http.client.HTTPSConnection(self.host, self.port, timeout=10, context=context)
+        with contextlib.closing(connection):
+            connection.request(method, path, body, sent)
+            response = connection.getresponse()
+            received = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, received, response.read())
 
 
 @pytest.fixture(scope="session")

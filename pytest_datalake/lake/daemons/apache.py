@@ -1,7 +1,8 @@
 """Apache httpd as a WebDAV door: mod_dav, bearer tokens by mod_auth_openidc, WLCG rules and digests in Lua.
 
-It takes part in third-party copies as the passive party alone. User certificates are mapped by subject; mod_ssl
-does not accept proxy certificates.
+It takes part in third-party copies as the passive party alone. User certificates are mapped by subject;
+mod_ssl does not accept proxy certificates. A revocation list that is replaced while it runs is read after a
+graceful restart (SIGUSR1): OpenSSL keeps the one it has.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ TraceEnable Off
 ErrorLog {directory}/log/apache.log
 ErrorLogFormat "[%{{cu}}t] [%l] [client\\ %a] %M"
 LogLevel notice authz_core:crit ssl:error auth_openidc:error
-LogFormat "[%{{%Y-%m-%d %H:%M:%S}}t] %h \\"%u\\" \\"%{{SSL_CLIENT_S_DN}}x\\" %m %U %>s in=%{{Content-Length}}i out=%B %{{ms}}Tms" door
+LogFormat "[%{{%Y-%m-%d %H:%M:%S}}t] %h \\"%u\\" \\"%{{SSL_CLIENT_S_DN}}x\\" %m %U %>s \
+in=%{{Content-Length}}i out=%B %{{ms}}Tms" door
 CustomLog {directory}/log/apache.log door
 
 SSLEngine on
@@ -142,7 +144,11 @@ def prepare(plan: RsePlan) -> tuple[Process, ...]:
         Process(
             name="apache",
             command=(apache, "-f", str(configuration), "-DFOREGROUND"),
-            environment={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(plan.directory), "LANG": "C.UTF-8"},
+            environment={
+                "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+                "HOME": str(plan.directory),
+                "LANG": "C.UTF-8",
+            },
             ready=((plan.host, plan.ports[0]),),
             log=plan.directory / "log" / "apache.log",
             config=configuration,

@@ -1,9 +1,9 @@
 """The Globus GridFTP server, in one of two shapes.
 
-Started by root, it maps the first VOMS attribute of a proxy to an account of the experiment (LCMAPS) and serves
-the connection under that uid: areas are kept apart by the kernel. The accounts exist in a private passwd file alone
-(nss_wrapper). Started by anybody else, it maps the subjects of all members to the caller (grid map file): everyone
-who is let in may read and write every area.
+Started by root, it maps the VOMS attributes of a proxy to the account of an experiment (LCMAPS) and serves
+the connection under that uid: areas are kept apart by the kernel. The accounts exist in a private passwd file
+alone (nss_wrapper). Started by anybody else, it maps the subjects of all members to the caller (grid map
+file): everyone who is let in may read and write every area.
 """
 
 from __future__ import annotations
@@ -138,7 +138,9 @@ def _by_voms(plan: RsePlan, accounts: Mapping[str, Account]) -> dict[str, str]:
         ),
     )
     return {
-        "GSI_AUTHZ_CONF": _write(plan, "gsi-authz.conf", f"globus_mapping {_LCMAPS_CALLOUT} lcmaps_callout\n"),
+        "GSI_AUTHZ_CONF": _write(
+            plan, "gsi-authz.conf", f"globus_mapping {_LCMAPS_CALLOUT} lcmaps_callout\n"
+        ),
         "LCMAPS_DB_FILE": _write(
             plan, "lcmaps.db", _LCMAPS.format(modules=_LCMAPS_MODULES, group_map=group_map)
         ),

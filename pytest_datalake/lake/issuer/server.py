@@ -47,7 +47,7 @@ class IssuerServer(ThreadingHTTPServer):
         super().__init__((settings.address, settings.port), _Handler)
 
     def server_bind(self) -> None:
-        """Bind without asking the resolver for a name of the address, which can take long and is of no use."""
+        """Bind without asking the resolver for a name, which can take long and is of no use."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = "localhost", self.server_address[1]
 
@@ -80,7 +80,7 @@ def _documents(settings: Settings, keys: bytes) -> dict[str, tuple[str, bytes]]:
         "jwks_uri": f"{settings.issuer}jwk",
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
-        "scopes_supported": [*STORAGE_ACTIONS, "wlcg.groups"],
+        "scopes_supported": ["openid", *STORAGE_ACTIONS, "wlcg.groups"],
         "response_types_supported": ["token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],

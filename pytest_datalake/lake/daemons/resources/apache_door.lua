@@ -34,7 +34,8 @@ local function is_the_sites_own(path)
   return false
 end
 
-local harmless = { stat = true, list = true, mkdir = true }
+-- mod_dav asks whether it may GET whatever it lists; a directory has no content to be read
+local harmless = { stat = true, list = true, read = true, mkdir = true }
 
 local function allowed(rights, list)
   for _, wish in ipairs(list) do
@@ -90,8 +91,10 @@ local function adler32(file)
   return string.format("%08x", b * 65536 + a)
 end
 
--- LuaHookFixups: answers Want-Digest, and refuses the copies that this server cannot make.
+-- LuaHookFixups: answers Want-Digest, and refuses what this server cannot do.
 function fixups(r)
+  -- httpd would answer POST with the file, and clients that ask for a macaroon this way would take it for one
+  if r.method == "POST" then return 405 end
   if r.method == "COPY" or r.method == "MOVE" then
     if r.headers_in["Source"] or not paths.destination(r) then return 502 end
   elseif r.method == "HEAD" or r.method == "GET" then

@@ -1,0 +1,197 @@
+"""The ``datalake`` command."""
+
+# ruff: noqa: PLC0415  # each command loads what it needs: `datalake status` needs no YAML, no cryptography
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_datalake.errors import DatalakeError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_datalake.lake.running import Lake
+
+_USAGE = 4
+_INTERNAL = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code: 4 for a user's mistake, 3 where machinery of ours failed."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except UsageError as error:
+        print(f"datalake: {error}", file=sys.stderr)
+        return _USAGE
+    except DatalakeError as error:
+        print(f"datalake: {error}", file=sys.stderr)
+        return _INTERNAL
+    except KeyboardInterrupt:
+        return 2
+    except BrokenPipeError:  # the reader, such as head(1), has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="datalake", description="Put a scientific data lake under test.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    where = argparse.ArgumentParser(add_help=False)
+    where.add_argument(
+        "--matrix",
+        type=Path,
+        default=Path("site_matrix.yaml"),
+        metavar="FILE",
+        help="the lake's description (default: %(default)s)",
+    )
+    where.add_argument(
+        "--state-dir",
+        type=Path,
+        metavar="DIR",
+        help="where the lake lives (default: a directory of your own for each matrix file)",
+    )
+
+    def add(name: str, run: object, text: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text, parents=list(parents))
+        command.set_defaults(run=run)
+        return command
+
+    add("up", _up, "Start the embedded lake that the matrix describes, or adopt the running one.", where)
+    add("down", _down, "Stop the embedded lake and remove its state.", where)
+    status = add("status", _status, "Say what runs where.", where)
+    form = status.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="for programs")
+    form.add_argument("--matrix-file", action="store_true", help="print the matrix of the running lake")
+    token = add("token", _token, "Print an access token of an identity of the running lake.", where)
+    token.add_argument("identity", help="name, such as ska")
+    token.add_argument("--audience", required=True, help="who the token is for (claim aud)")
+    token.add_argument("--scope", required=True, help='such as "storage.read:/ska"')
+    add("plan", _plan, "Say which cells and links a matrix gives.", where)
+    report = add("report", _report, "Make the report of saved results again.")
+    report.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="results.jsonl files")
+    report.add_argument(
+        "--report-dir", type=Path, default=Path("reports"), metavar="DIR", help="where to write"
+    )
+    return parser
+
+
+def _up(options: argparse.Namespace) -> int:
+    from pytest_datalake.lake.composition import up
+    from pytest_datalake.matrix.load import load
+
+    started = time.monotonic()
+    matrix = load(options.matrix)
+    lake = up(matrix, _state_directory(options), detached=True, progress=_say)
+    rses = {endpoint.rse for endpoint in lake.matrix.endpoints}
+    endpoints = lake.matrix.endpoints
+    _say(
+        f"the lake is up: {len(matrix.sites)} sites, {len(rses)} RSEs, {len(endpoints)} endpoints in "
+        f"{time.monotonic() - started:.1f} s, {lake.memory():.0f} MiB; "
+        f"`datalake status` shows it, `datalake down` stops it"
+    )
+    return 0
+
+
+def _down(options: argparse.Namespace) -> int:
+    from pytest_datalake.lake.running import adopt, tidy
+
+    directory = _state_directory(options)
+    lake = adopt(directory)
+    if lake is None:
+        tidy(directory)
+        _say(f"no lake runs in {directory}")
+        return 0
+    lake.down()
+    _say(f"the lake in {directory} is down")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    lake = _running(options)
+    if options.matrix_file:
+        sys.stdout.write((lake.state_dir / "site_matrix.yaml").read_text())
+    elif options.json:
+        _say(json.dumps(lake.status(), indent=1))
+    else:
+        _print_table(lake.status())
+    return 0
+
+
+def _token(options: argparse.Namespace) -> int:
+    from pytest_datalake.credentials.tokens import TokenSource
+
+    matrix = _running(options).matrix
+    try:
+        identity = matrix.identity(options.identity)
+    except KeyError:
+        names = ", ".join(one.name for one in matrix.identities)
+        raise UsageError(f"the lake has no identity {options.identity}; it has {names}") from None
+    _say(TokenSource(matrix.trust, identity).token(audience=options.audience, scope=options.scope))
+    return 0
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from pytest_datalake.matrix.load import load
+    from pytest_datalake.matrix.plan import describe
+
+    _say(describe(load(options.matrix)))
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from pytest_datalake.report.build import build
+
+    return build(options.paths, options.report_dir)
+
+
+def _state_directory(options: argparse.Namespace) -> Path:
+    from pytest_datalake.lake.state import default_for
+
+    return options.state_dir or default_for(options.matrix)
+
+
+def _running(options: argparse.Namespace) -> Lake:
+    from pytest_datalake.lake.running import adopt
+
+    directory = _state_directory(options)
+    lake = adopt(directory)
+    if lake is None:
+        raise UsageError(f"no lake runs in {directory}; `datalake up` starts one")
+    return lake
+
+
+def _print_table(status: dict[str, Any]) -> None:
+    _say(f"lake in {status['state_dir']}: {status['phase']}; the issuer's keys are {status['issuer_keys']}")
+    rows = [("SITE", "RSE", "QOS", "TECHNOLOGY", "PID", "ADDRESS", "")]
+    rows.extend(
+        ("", name, "", "service", str(service["pid"]), service["url"], service["ended"])
+        for name, service in status["services"].items()
+    )
+    rows.extend(
+        (site, rse, facts["qos"], facts["technology"], str(door["pid"]), door["url"], door["ended"])
+        for site, content in status["sites"].items()
+        for rse, facts in content["rses"].items()
+        for door in facts["endpoints"]
+    )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        _say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    _say("environment for clients:")
+    for variable, value in status["env"].items():
+        _say(f"  export {variable}={shlex.quote(value)}")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

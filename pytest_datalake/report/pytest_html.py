@@ -1,0 +1,97 @@
+"""What pytest-html's page shows of ours; the plugin calls these from pytest-html's hooks, in the controller.
+
+pytest-html puts what these hooks add into its page as it is, so everything is escaped here. Its page holds
+all rows as nodes: passed ones are left out, and the summary says the true totals.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from pytest_datalake.report.problems import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_datalake.report.rows import TestRow
+    from pytest_datalake.report.verdict import Counts
+
+COLUMNS = ("capability", "source or cell", "destination", "auth", "mode", "seconds")
+
+_AFTER_TEST = 2
+_SHOWN = 500
+
+
+def title(vo: str) -> str:
+    """For ``pytest_html_report_title``; pytest-html escapes this one."""
+    return f"{vo or 'Data lake'}: what is not green"
+
+
+def summary(tests: Counts, links: Counts | None, page: str = "index.html") -> list[str]:
+    """For ``pytest_html_results_summary``: true totals and the way to the matrix page.
+
+    Args:
+        tests: all tests by how they ended.
+        links: all links by how they ended; None where no link was planned.
+        page: relative address of the matrix page.
+    """
+    lines = []
+    if links is not None:
+        lines.append(links.line("TRANSFER MATRIX", links.word, "links"))
+    lines.append(tests.line("DATA LAKE", tests.word, "tests"))
+    return [
+        *(f"<p><strong>{escape(line)}</strong></p>" for line in lines),
+        (
+            "<p>Passed tests are left out of the table below, and of the counts beside it. "
+            f'Everything is in <a href="{escape(page)}">the matrix page</a>.</p>'
+        ),
+    ]
+
+
+def header(cells: list[str]) -> None:
+    """For ``pytest_html_results_table_header``: add our columns after the test's name."""
+    cells[_AFTER_TEST:_AFTER_TEST] = [
+        f'<th class="sortable" data-column-type="{_key(name)}">{escape(name)}</th>' for name in COLUMNS
+    ]
+
+
+def row(cells: list[str], test: TestRow | Mapping[str, Any] | None, *, nodeid: str, passed: bool) -> None:
+    """For ``pytest_html_results_table_row``: add our columns, or drop the row of a test that passed.
+
+    Args:
+        cells: pytest-html's cells, changed in place.
+        test: the result row, as an object or as JSON; None for a test that is none of ours.
+        nodeid: pytest's name of the test; pytest-html does not escape it, so its cell is written anew.
+        passed: the report is one of a pass.
+    """
+    if passed:
+        del cells[:]
+        return
+    facts = _facts(test)
+    if len(cells) >= _AFTER_TEST:
+        cells[1] = f'<td class="col-testId">{escape(one_line(nodeid, _SHOWN))}</td>'
+    cells[_AFTER_TEST:_AFTER_TEST] = [
+        f'<td class="col-{_key(name)}">{escape(one_line(fact, _SHOWN))}</td>'
+        for name, fact in zip(COLUMNS, facts, strict=True)
+    ]
+
+
+def _facts(test: TestRow | Mapping[str, Any] | None) -> tuple[str, ...]:
+    if test is None:
+        return ("",) * len(COLUMNS)
+    document = test.to_json() if hasattr(test, "to_json") else test
+    evidence = document.get("evidence")
+    mode = evidence.get("mode", "") if isinstance(evidence, dict) else ""
+    return (
+        str(document.get("capability", "")),
+        str(document.get("source") or document.get("cell") or ""),
+        str(document.get("destination", "")),
+        str(document.get("auth", "")),
+        str(mode),
+        str(document.get("seconds", "")),
+    )
+
+
+def _key(name: str) -> str:
+    return name.split(maxsplit=1)[0]

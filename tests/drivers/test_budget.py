@@ -1,0 +1,126 @@
+"""No call outlives its budget by more than two seconds, even at a door that accepts and never answers."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from pytest_datalake.drivers.api import Credential
+from pytest_datalake.errors import EngineError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from conftest import Brokers, Desk, Wallet
+    from pytest_datalake.matrix.model import Endpoint, Protocol
+
+BUDGET = 1.0
+NOBODY = Credential()
+TOKEN = Credential(kind="token", token="not-a-token")
+START = 20.0
+"""Seconds that starting a client process may take on a busy machine; no part of a call's budget."""
+
+
+class Tarpit:
+    """A door that accepts connections and never says a word."""
+
+    def __init__(self, listener: socket.socket, template: Endpoint) -> None:
+        self._listener = listener
+        self._template = template
+        self._callers: list[socket.socket] = []
+
+    def door(self, protocol: Protocol) -> Endpoint:
+        host, port = ("localhost" if protocol == "root" else "127.0.0.1"), self._listener.getsockname()[1]
+        return replace(self._template, id=f"TARPIT.{protocol}", protocol=protocol, host=host, port=port)
+
+    def wait_for_callers(self, count: int) -> None:
+        self._listener.settimeout(START)
+        self._callers += [self._listener.accept()[0] for _ in range(count)]
+
+    def close(self) -> None:
+        for caller in self._callers:
+            caller.close()
+
+
+@pytest.fixture
+def tarpit(memory_endpoint: Callable[[str], Endpoint]) -> Iterator[Tarpit]:
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        pit = Tarpit(listener, memory_endpoint("tarpit"))
+        yield pit
+        pit.close()
+
+
+def seconds_until_timeout(desk: Desk, endpoint: Endpoint, credential: Credential) -> float:
+    started = time.monotonic()
+    with pytest.raises(StorageError) as stopped:
+        desk.pool.stat(endpoint, "/ska/x", credential, budget=BUDGET)
+    assert stopped.value.kind == "timeout", stopped.value
+    return time.monotonic() - started
+
+
+@pytest.mark.parametrize(
+    ("protocol", "how"), [("davs", "token"), ("root", "token"), ("gsiftp", "x509"), ("s3s", "nobody")]
+)
+def test_a_tarpit_holds_a_call_no_longer_than_its_budget(
+    lake_brokers: Brokers,
+    wallet: Wallet,
+    tarpit: Tarpit,
+    protocol: Protocol,
+    how: str,
+) -> None:
+    endpoint = tarpit.door(protocol)
+    credential = {"token": TOKEN, "nobody": NOBODY, "x509": wallet.proxy("ska")}[how]
+    desk = lake_brokers.start((endpoint,))
+    assert seconds_until_timeout(desk, endpoint, credential) < START + BUDGET + 2.0
+    if desk.pool.statistics()["processes"]["killed"] == 0:  # the process is still there: no start in the time
+        assert seconds_until_timeout(desk, endpoint, credential) < BUDGET + 2.0
+
+
+def test_memory_hangs_no_longer_than_its_budget(
+    brokers: Brokers, memory_endpoint: Callable[[str], Endpoint]
+) -> None:
+    endpoint = memory_endpoint("hangs")
+    assert seconds_until_timeout(brokers.start((endpoint,)), endpoint, NOBODY) < BUDGET + 2.0
+
+
+def test_a_crash_loses_one_call_only(brokers: Brokers, tarpit: Tarpit) -> None:
+    endpoint = tarpit.door("davs")
+    desk = brokers.start((endpoint,), processes=2)
+
+    def call(budget: float) -> StorageError:
+        with pytest.raises(StorageError) as failed:
+            desk.pool.stat(endpoint, "/ska/x", TOKEN, budget=budget)
+        return failed.value
+
+    with ThreadPoolExecutor(2) as threads:
+        calls = [threads.submit(call, 4.0) for _ in range(2)]
+        tarpit.wait_for_callers(2)
+        psutil.Process(desk.broker.pid).children()[0].send_signal(signal.SIGSEGV)
+        results = [one.result() for one in calls]
+    assert sorted(error.kind for error in results) == ["other", "timeout"]
+    assert any("SIGSEGV" in str(error) for error in results)
+    assert desk.pool.statistics()["processes"]["crashed"] == 1
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_everything_ends_with_the_broker(brokers: Brokers, tarpit: Tarpit, end: str) -> None:
+    endpoint = tarpit.door("davs")
+    desk = brokers.start((endpoint,))
+    with ThreadPoolExecutor(1) as threads:
+        hanging = threads.submit(desk.pool.stat, endpoint, "/ska/x", TOKEN, budget=60.0)
+        tarpit.wait_for_callers(1)
+        children = psutil.Process(desk.broker.pid).children()
+        assert children
+        if end == "kill":
+            psutil.Process(desk.broker.pid).kill()
+        else:
+            desk.broker.stop()
+        assert isinstance(hanging.exception(START), EngineError)
+    assert not psutil.wait_procs(children, timeout=START)[1]
