@@ -214,8 +214,8 @@ class Children:
             "X509_CERT_DIR": self._environment.ca_directory,
             "XrdSecPROTOCOL": "host",  # shows nothing; the default would show /tmp/x509up_u<uid>
             "XRD_PLUGINCONFDIR": f"{scratch}/no-plugins",
-            # Without these a client of a dead door hangs for minutes.
-            "XRD_CONNECTIONWINDOW": "3",
+            # Without retry and error window a client of a dead door hangs for minutes.
+            "XRD_CONNECTIONWINDOW": "30",  # a login on a busy machine takes seconds
             "XRD_CONNECTIONRETRY": "1",
             "XRD_STREAMERRORWINDOW": "5",
             "XRD_REQUESTTIMEOUT": "60",

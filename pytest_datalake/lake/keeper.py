@@ -106,7 +106,8 @@ class Keeper:
             try:
                 os.write(self._report, json.dumps(event).encode() + b"\n")
             except OSError:
-                self._report = None  # nobody listens any more; being bound or not decides what follows
+                logger.info("stopping: whoever started this lake went away before it was up")
+                self._stopping = True
 
     def _hang_up(self) -> None:
         if self._report is not None:

@@ -22,8 +22,8 @@ from pytest_datalake.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LONGEST = 60
-"""Daemons put unix sockets below the directory; their paths end at 107 bytes (unix(7))."""
+_LONGEST = 70
+"""XRootD makes a socket ``rse/<RSE>/admin/.xrootd/admin`` below; its path has 107 bytes at most (unix(7))."""
 
 
 def default_for(matrix_path: str | Path) -> Path:

@@ -137,7 +137,7 @@ def test_directories(door: Door) -> None:
 
 @pytest.mark.parametrize("verb", ["stat", "list", "remove", "get", "read", "checksum"])
 def test_what_is_not_there_is_not_found(door: Door, verb: str, tmp_path: Path) -> None:
-    arguments = {
+    arguments: dict[str, dict[str, object]] = {
         "get": {"local": tmp_path / "back"},
         "read": {"offset": 0, "length": 1},
         "checksum": {"algorithm": "adler32"},

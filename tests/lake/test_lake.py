@@ -196,6 +196,18 @@ signal.pause()
 """
 
 
+def test_a_detached_lake_ends_when_its_starter_is_killed_before_it_is_up(
+    state_dir: Path, lake_of: Callable[..., str]
+) -> None:
+    text = STARTER.replace("detached=False", "detached=True").replace(
+        "progress=lambda line: None",
+        "progress=lambda line: os.kill(os.getpid(), 9) if 'answers' in line else None",
+    )
+    starter = [sys.executable, "-c", f"import os\n{text}", lake_of("COMO"), str(state_dir)]
+    assert subprocess.run(starter, check=False).returncode == -signal.SIGKILL
+    os.close(StateDirectory(state_dir).hold_for_life())  # waits for the keeper's end
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
 def test_a_bound_lake_ends_with_its_starter(
     state_dir: Path, number: signal.Signals, watch: Callable[..., Any], lake_of: Callable[..., str]
@@ -270,7 +282,7 @@ def test_a_directory_that_cannot_be_made(one_site: Matrix, tmp_path: Path) -> No
 
 def test_a_directory_too_long_for_unix_sockets(one_site: Matrix, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="too long"):
-        composition.up(one_site, tmp_path / ("x" * 60), detached=True, progress=SILENT)
+        composition.up(one_site, tmp_path / ("x" * 70), detached=True, progress=SILENT)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's daemons change their account")
