@@ -16,11 +16,11 @@ DEFAULT_MATRIX = "site_matrix.yaml"
 _AXIS_HELP = {
     "site": "site names",
     "rse": "RSE names",
-    "protocol": "davs, root, gsiftp, s3s",
-    "auth": "anonymous, token-scope, token-group, x509, x509-voms, access-key",
+    "protocol": "protocols (davs, root, gsiftp, s3s)",
+    "auth": "auth values (anonymous, token-scope, token-group, x509, x509-voms, access-key)",
     "qos": "QoS classes",
     "vo": "experiments to act as",
-    "capability": "what the tests assert: access, authorisation, transfer, ...",
+    "capability": "capabilities (access, authorisation, transfer, ...)",
 }
 
 
@@ -33,6 +33,7 @@ class Options:
         state_dir: where the embedded lake lives; None: the default for this user and matrix.
         report_dir: where results.jsonl and everything made of it go.
         globs: axis -> patterns, "!" excludes.
+        budget: seconds that an operation on a small file may take.
         cells: "smoke", "pairwise" or "full" for all tests; empty: each test's own cover.
         plan: print the plan and its cost, run nothing.
         keep_lake: leave the embedded lake running.
@@ -43,6 +44,7 @@ class Options:
     state_dir: Path | None
     report_dir: Path
     globs: dict[str, tuple[str, ...]]
+    budget: float
     cells: str
     plan: bool
     keep_lake: bool
@@ -75,10 +77,22 @@ def add_options(parser: pytest.Parser) -> None:
         help="run every test on a handful of cells, on a pairwise cover, or on all (default: each test's own choice)",
     )
     group.addoption(
+        "--budget",
+        metavar="SECONDS",
+        dest="datalake_budget",
+        type=_seconds,
+        default=60.0,
+        help="time for an operation on a small file; large ones get more by their size (default: 60)",
+    )
+    group.addoption(
         "--plan", dest="datalake_plan", action="store_true", help="print the plan and its cost, and stop"
     )
     group.addoption(
-        "--report-dir", metavar="DIR", dest="datalake_report_dir", default="reports", help="default: reports"
+        "--report-dir",
+        metavar="DIR",
+        dest="datalake_report_dir",
+        default="reports",
+        help="where the report goes (default: reports)",
     )
     group.addoption(
         "--state-dir", metavar="DIR", dest="datalake_state_dir", help="directory of the embedded lake"
@@ -98,6 +112,13 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("datalake_matrix", "site matrix used when --matrix is not given", default="")
 
 
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise ValueError(text)
+    return seconds
+
+
 def read_options(config: pytest.Config) -> Options:
     """The options of this session; relative paths are relative to where pytest was started."""
     start = config.invocation_params.dir
@@ -112,6 +133,7 @@ def read_options(config: pytest.Config) -> Options:
         state_dir=start / state_dir if state_dir else None,
         report_dir=start / config.getoption("datalake_report_dir"),
         globs={axis: tuple(config.getoption(f"datalake_{axis}")) for axis in AXES},
+        budget=config.getoption("datalake_budget"),
         cells=config.getoption("datalake_cells"),
         plan=config.getoption("datalake_plan"),
         keep_lake=config.getoption("datalake_keep_lake"),
@@ -122,7 +144,6 @@ def read_options(config: pytest.Config) -> Options:
 def matrix_was_asked_for(config: pytest.Config) -> bool:
     """True when the user named a matrix, so that its absence is a mistake."""
     return bool(config.getoption("datalake_matrix") or config.getini("datalake_matrix"))
-
 
 
 def is_lake_run(config: pytest.Config) -> bool:

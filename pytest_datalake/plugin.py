@@ -117,7 +117,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test for each cell or link that a test function asks for."""
     planning = metafunc.config.stash.get(_PLANNING, None)
     if planning is not None:
-        planning.generate(metafunc)
+        try:
+            planning.generate(metafunc)
+        except pytest.UsageError as error:  # a mistake in a test file is told as pytest tells of those
+            raise pytest.Collector.CollectError(str(error)) from None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -186,6 +189,10 @@ class ControllerHooks:
         """A worker died: its test is an error, whatever it was about to find."""
         self._controller.record_crash(crashitem)
 
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Ctrl-C, or pytest stops itself."""
+        self._controller.was_interrupted(excinfo.value)
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
         """After the workers have gone: sweep, stop, report; the verdict decides the exit code."""
@@ -195,6 +202,7 @@ class ControllerHooks:
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
         """The verdict is the last thing that is printed."""
+        self._controller.end()
         self._controller.print_verdict()
 
     @pytest.hookimpl(optionalhook=True)

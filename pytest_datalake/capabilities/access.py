@@ -14,15 +14,10 @@ if TYPE_CHECKING:
     from pytest_datalake.matrix.model import Auth, Endpoint
 
 SMALL_CALL = 60.0
-"""Seconds that an operation on a small file may take; a machine under full load needs some of it."""
+"""Seconds that an operation on a small file may take by default; a machine under full load needs some of it."""
 
 BYTES_PER_SECOND = 2_000_000
 """The slowest door that is still called working: 2 MB/s on top of a small call's budget."""
-
-
-def budget_for(size: int) -> float:
-    """Seconds that an operation on ``size`` bytes may take."""
-    return SMALL_CALL + size / BYTES_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +28,7 @@ class Storage:
 
     Attributes:
         directory: absolute path in the lake's namespace where this test may work.
+        small_call: seconds that an operation on a small file may take.
     """
 
     pool: Pool
@@ -41,6 +37,11 @@ class Storage:
     identity: str
     credential: Credential
     directory: str
+    small_call: float = SMALL_CALL
+
+    def budget(self, size: int = 0) -> float:
+        """Seconds that an operation on ``size`` bytes may take."""
+        return self.small_call + size / BYTES_PER_SECOND
 
     def path(self, name: str = "") -> str:
         """The absolute path of a name in the lake's namespace."""
@@ -64,45 +65,54 @@ class Storage:
             overwrite=overwrite,
             checksum=checksum,
             once=once,
-            budget=budget_for(content.size),
+            budget=self.budget(content.size),
         )
 
     def get(self, name: str, local: Path, *, size: int = 0) -> Path:
         """Download to a local path and return it; ``size`` only sets the budget."""
-        self.pool.get(self.endpoint, self.path(name), self.credential, local=local, budget=budget_for(size))
+        self.pool.get(self.endpoint, self.path(name), self.credential, local=local, budget=self.budget(size))
         return local
 
     def read(self, name: str, *, offset: int, length: int) -> bytes:
         """Up to ``length`` bytes from ``offset``."""
         return self.pool.read(
-            self.endpoint, self.path(name), self.credential, offset=offset, length=length, budget=SMALL_CALL
+            self.endpoint,
+            self.path(name),
+            self.credential,
+            offset=offset,
+            length=length,
+            budget=self.budget(),
         )
 
     def stat(self, name: str = "") -> FileStat:
         """Facts about a file or directory."""
-        return self.pool.stat(self.endpoint, self.path(name), self.credential, budget=SMALL_CALL)
+        return self.pool.stat(self.endpoint, self.path(name), self.credential, budget=self.budget())
 
     def list(self, name: str = "") -> list[str]:
         """Names in a directory, sorted."""
-        return self.pool.list(self.endpoint, self.path(name), self.credential, budget=SMALL_CALL)
+        return self.pool.list(self.endpoint, self.path(name), self.credential, budget=self.budget())
 
     def mkdir(self, name: str = "") -> None:
         """Make a directory and its parents."""
-        self.pool.mkdir(self.endpoint, self.path(name), self.credential, budget=SMALL_CALL)
+        self.pool.mkdir(self.endpoint, self.path(name), self.credential, budget=self.budget())
 
     def rename(self, name: str, new_name: str) -> None:
         """Rename within the endpoint."""
         self.pool.rename(
-            self.endpoint, self.path(name), self.credential, new_path=self.path(new_name), budget=SMALL_CALL
+            self.endpoint,
+            self.path(name),
+            self.credential,
+            new_path=self.path(new_name),
+            budget=self.budget(),
         )
 
     def remove(self, name: str) -> None:
         """Remove a file."""
-        self.pool.remove(self.endpoint, self.path(name), self.credential, budget=SMALL_CALL)
+        self.pool.remove(self.endpoint, self.path(name), self.credential, budget=self.budget())
 
     def rmdir(self, name: str = "") -> None:
         """Remove an empty directory."""
-        self.pool.rmdir(self.endpoint, self.path(name), self.credential, budget=SMALL_CALL)
+        self.pool.rmdir(self.endpoint, self.path(name), self.credential, budget=self.budget())
 
     def checksum(self, name: str, algorithm: Algorithm | None = None, *, size: int = 0) -> str:
         """The server's checksum; by default of the algorithm that the RSE declares."""
@@ -111,7 +121,7 @@ class Storage:
             self.path(name),
             self.credential,
             algorithm=algorithm or self.algorithm,
-            budget=budget_for(size),
+            budget=self.budget(size),
         )
 
     @property

@@ -8,22 +8,21 @@ from typing import TYPE_CHECKING
 from pytest_datalake.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from pytest_datalake.capabilities.access import Storage
 
 _AT_ONCE = 16
 
 
-def sweep(roots: Iterable[Storage]) -> list[str]:
+def sweep(roots: Sequence[Storage]) -> list[list[str]]:
     """Remove the directories of these storages with all that is in them.
 
     Returns:
-        One line for each thing that could not be removed: its address and why.
+        For each root, one line for each thing that could not be removed: its address and why.
     """
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as threads:
-        left = threads.map(_remove_root, roots)
-        return [line for lines in left for line in lines]
+        return list(threads.map(_remove_root, roots))
 
 
 def _remove_root(storage: Storage) -> list[str]:

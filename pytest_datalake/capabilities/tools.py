@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_datalake.capabilities.access import SMALL_CALL
 from pytest_datalake.errors import EngineError, StorageError
 
 if TYPE_CHECKING:
@@ -56,17 +57,19 @@ class Tools:
     Args:
         trust: CAs and VOMS directory.
         scratch: private directory; holds headers with tokens, 0600, as long as a command runs.
+        budget: seconds that a command may take.
     """
 
-    def __init__(self, trust: Trust, scratch: Path) -> None:
+    def __init__(self, trust: Trust, scratch: Path, *, budget: float = SMALL_CALL) -> None:
         self._trust = trust
         self._scratch = scratch
+        self._budget = budget
 
-    def run(self, command: Sequence[str | Path], credential: Credential, *, budget: float = 60.0) -> ToolRun:
+    def run(self, command: Sequence[str | Path], credential: Credential) -> ToolRun:
         """Run a command to its end.
 
         Raises:
-            StorageError: it did not end within ``budget`` seconds (kind "timeout").
+            StorageError: it did not end within its budget (kind "timeout").
             EngineError: it is not installed.
         """
         words = [str(word) for word in command]
@@ -85,19 +88,19 @@ class Tools:
                 f"{words[0]} is not installed; `make setup` installs the Debian packages"
             ) from None
         try:
-            output, error = process.communicate(timeout=budget)
+            output, error = process.communicate(timeout=self._budget)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             raise StorageError(
-                f"{shlex.join(words)} did not end within {budget:.0f} s", kind="timeout", operation=words[0]
+                f"{shlex.join(words)} did not end within {self._budget:.0f} s",
+                kind="timeout",
+                operation=words[0],
             ) from None
         text = error.decode(errors="replace")[-2000:]
         return ToolRun(command=shlex.join(words), code=process.returncode, output=output, error=text)
 
-    def curl(
-        self, arguments: Sequence[str | Path], credential: Credential, *, budget: float = 60.0
-    ) -> ToolRun:
+    def curl(self, arguments: Sequence[str | Path], credential: Credential) -> ToolRun:
         """Run curl, failing on HTTP errors (``--fail``), with the credential in a file."""
         command: list[str | Path] = ["curl", "--silent", "--show-error", "--fail", "--location"]
         if self._trust.ca_file:
@@ -111,7 +114,7 @@ class Tools:
                 with os.fdopen(descriptor, "w") as file:
                     file.write(f"Authorization: Bearer {credential.token}\n")
                 command += ["--header", f"@{header}"]
-            return self.run([*command, *arguments], credential, budget=budget)
+            return self.run([*command, *arguments], credential)
         finally:
             header.unlink(missing_ok=True)
 

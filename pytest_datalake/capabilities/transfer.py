@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_datalake.capabilities.access import budget_for
 from pytest_datalake.capabilities.content import Content, describe_file, first_difference
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def copy(
         overwrite=overwrite,
         checksum=checksum,
         size=source.size,
-        budget=budget_for(source.size),
+        budget=destination.budget(source.size),
     )
     return facts.mode, facts.seconds
 

@@ -9,15 +9,19 @@ from pytest_datalake.errors import ErrorKind, StorageError
 
 _PATTERNS: tuple[tuple[str, ErrorKind], ...] = (
     (r"checksum mismatch|checksum error|checksums? do not match", "checksum"),
+    (r"HTTP 405\b|HTTP 501\b", "unsupported"),  # davix adds "Permission refused" to a 405
+    (r"not a S3 directory", "not-found"),  # a prefix without keys is no directory
+    (r"status code 40[13]\b", "denied"),  # what the passive end of a third-party copy answered
+    (r"status code 404\b", "not-found"),
     (r"HTTP 40[13]\b|permission denied|permission refused|authentication error|auth failed", "denied"),
     (r"\b530[ -]|valid credentials could not be found|could not open the user certificate", "denied"),
     (r"HTTP 507\b|no space left|insufficient storage|disk quota|quota exceeded", "no-space"),
     (r"HTTP 404\b|no such file|file not found", "not-found"),
-    (r"connection refused|could not connect|connection error|no route to host", "unreachable"),
+    (r"connection reset|unexpected eof|connection refused|could not connect|connection error|no route to host", "unreachable"),
     (r"name or service not known|failed to resolve|invalid address", "unreachable"),
     (r"operation expired|timed out|timeout", "timeout"),
     (r"file exists|destination exists", "exists"),
-    (r"HTTP 405\b|HTTP 501\b|not supported|unsupported|unknown checksum algorithm", "unsupported"),
+    (r"not supported|unsupported|unknown checksum algorithm", "unsupported"),
 )
 """The text comes first: gfal2 reports EEXIST for a refused upload, and ECOMM for most failures of gsiftp."""
 
@@ -51,7 +55,8 @@ _LONGEST = 400
 
 
 def kind_of(code: int, text: str) -> ErrorKind:
-    """Our word for a failure, from the library's text and errno."""
+    """Our word for a failure, from the library's text and errno; what a path is called does not matter."""
+    text = re.sub(r"\S*/\S*", "", text)
     for pattern, kind in _PATTERNS:
         if re.search(pattern, text, re.IGNORECASE):
             return kind

@@ -70,10 +70,12 @@ class GfalDriver:
 
     Attributes:
         third_party: copies that the protocol can do between two of its own doors.
+        streams_within_family: whether gfal2 can be told to stream where it could copy by third party.
     """
 
     third_party: ClassVar[tuple[Mode, ...]] = ()
     family: ClassVar[str] = ""
+    streams_within_family: ClassVar[bool] = False
 
     def __init__(self, credential: Credential, environment: Environment) -> None:
         self._credential = credential
@@ -180,7 +182,7 @@ class GfalDriver:
             )
         context = self._ready_for_copy(url, new_url, destination_credential, budget)
         started = time.monotonic()
-        if mode == "streamed" and not crossing and not self._can_stream(new_url):
+        if mode == "streamed" and not crossing and not self.streams_within_family:
             self._relay(context, url, new_url, overwrite=overwrite, checksum=checksum, budget=budget)
             return CopyFacts(mode="streamed", seconds=time.monotonic() - started)
         choose_mode(context, mode)
@@ -195,10 +197,6 @@ class GfalDriver:
                 f"copy {shown('copy', url, new_url)}: gfal2 did not say how it copied: {reported}"
             )
         return CopyFacts(mode=MODES[reported[-1]], seconds=seconds)
-
-    def _can_stream(self, new_url: str) -> bool:
-        """Whether gfal2 can be told to stream to that door, where a third-party copy would be possible."""
-        return family_of(new_url) != self.family
 
     def _transfer(self, context: Context, parameters: Parameters, url: str, new_url: str) -> None:
         with self._reported("copy", shown("copy", url, new_url)):
@@ -267,6 +265,11 @@ class GfalDriver:
             return
         algorithm, _, value = checksum.partition(":")
         if not value:
+            return
+        if scheme(url) == "s3s" and algorithm == "adler32":
+            parameters.set_checksum(
+                gfal2.checksum_mode.target, "ADLER32", value
+            )  # S3 cannot say the source's
             return
         # S3 knows MD5 only and answers 400 to a value given by gfal2: compare the source with the value
         # first, then let gfal2 compare the two ends.

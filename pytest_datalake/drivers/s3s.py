@@ -11,6 +11,7 @@ import gfal2
 
 from pytest_datalake.drivers.davs import DavsDriver
 from pytest_datalake.drivers.failures import failure, shown
+from pytest_datalake.drivers.gfal import GfalDriver
 
 if TYPE_CHECKING:
     from pytest_datalake.drivers.api import Algorithm
@@ -37,6 +38,10 @@ class S3Driver(DavsDriver):
             parameters.set_checksum(gfal2.checksum_mode.both, "MD5", "")
         with self._reported("put", url):
             context.filecopy(parameters, f"file://{local}", url)
+
+    def list(self, url: str, *, budget: float) -> list[str]:
+        """Names below a prefix, sorted; S3 gives them plain."""
+        return GfalDriver.list(self, url, budget=budget)
 
     def rename(self, url: str, new_url: str, *, budget: float) -> None:  # noqa: ARG002
         """There is no rename in S3: raises ``StorageError`` (unsupported)."""

@@ -177,7 +177,11 @@ def keep(
             event = json.loads(line)
             match event["event"]:
                 case "ready":
-                    on_ready(event["name"])
+                    try:
+                        on_ready(event["name"])
+                    except BaseException:
+                        _let_go(keeper)
+                        raise
                 case "up":
                     return None if detached else keeper
                 case "failed":

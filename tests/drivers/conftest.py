@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from contextlib import ExitStack
@@ -61,6 +62,26 @@ sites:
   DELTA:
     rses:
       DELTA-A: *gridftp
+  ECHO:
+    rses:
+      ECHO-A:
+        technology: apache
+        qos: A
+        supports: *posix
+        endpoints:
+          - protocol: davs
+            auth: [anonymous, token-scope, token-group, x509]
+            tpc: {passive: [pull, push]}
+  FOXTROT:
+    rses:
+      FOXTROT-A:
+        technology: swift
+        qos: A
+        supports: [access, list, ranged-read, md5, transfer]
+        endpoints:
+          - protocol: s3s
+            auth: [anonymous, access-key]
+            tpc: {passive: [pull, push]}
 """
 
 AREAS = ("/ska", "/lofar")
@@ -137,10 +158,14 @@ def lake() -> Iterator[Matrix]:
     directory.chmod(0o711)  # the daemons pass it under accounts of their own
     (directory / "site_matrix.yaml").write_text(MATRIX)
     matrix = load(directory / "site_matrix.yaml")
-    running = composition.up(matrix, directory / "state", detached=False, progress=lambda _: None)
-    yield running.matrix
-    running.down()
-    shutil.rmtree(directory, ignore_errors=True)
+    try:
+        running = composition.up(matrix, directory / "state", detached=False, progress=lambda _: None)
+        try:
+            yield running.matrix
+        finally:
+            running.down()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -202,6 +227,10 @@ class Wallet:
 
     def proxy(self, name: str) -> Credential:
         return Credential(kind="x509", proxy=self._matrix.identity(name).proxy)
+
+    def access_key(self, name: str) -> Credential:
+        keys = json.loads(Path(self._matrix.identity(name).access_key_file).read_text())
+        return Credential(kind="access-key", **keys)
 
 
 @pytest.fixture(scope="session")

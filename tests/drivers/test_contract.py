@@ -24,6 +24,7 @@ DOORS = (
     "ALPHA-A.root/token",
     "ALPHA-A.root/x509",
     "CHARLIE-A.gsiftp/x509",
+    "ECHO-A.davs/token",
 )
 CONTENT = bytes(range(256)) * 12
 ADLER32 = f"{zlib.adler32(CONTENT):08x}"

@@ -37,6 +37,9 @@ def endpoint(protocol: str) -> Endpoint:
         (errno.EIO, "SOURCE CHECKSUM MISMATCH 62cdeafa != deadbeef", "checksum"),
         (errno.ENOSPC, "", "no-space"),
         (errno.ENOSYS, "checksum calculation for SHA999 not supported", "unsupported"),
+        (errno.EPERM, "copy HTTP 405 : Method Not Allowed, Permission refused", "unsupported"),
+        (errno.ENOENT, "davs://localhost:1/ska/timeout/HTTP 404 : File not found", "not-found"),
+        (errno.EIO, "davs://localhost:1/ska/timeout/not-supported: broken", "other"),
         (0, "", "other"),
     ],
 )

@@ -1,0 +1,121 @@
+"""Measure what the project claims about speed: ``python -m tests.bench --help``.
+
+Figures are medians, and ratios within one run on one machine: seconds alone say more about the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.bench import lake_cost, plugin_cost
+from tests.bench.measuring import BenchmarkError, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_INTRODUCTION = """\
+# Benchmarks
+
+Written by `{command}`. Each figure is the median of its runs; sides that are compared ran in turns,
+on one machine.
+
+- Machine: {machine}
+- Software: {software}
+
+| what | median | compared with | ratio | runs |
+|---|---|---|---|---|
+"""
+
+_NOTES = """
+The serial loop uploads each source once and then calls `gfal-copy` link by link; it runs once, and does not
+read the files back, as the suite does. Collection and cells are those of a lake that exists in memory only,
+so that nothing but the plugin and pytest is measured. PSS counts memory that processes share once.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmarks; exit code 1 when one of them could not be run."""
+    options = _parser().parse_args(arguments)
+    benchmarks: dict[str, Callable[[], list[Row]]] = {
+        "collection": lambda: plugin_cost.collection(runs=options.runs, cells=options.cells),
+        "cells": lambda: plugin_cost.empty_cells(runs=options.runs, cells=options.cells // 5),
+        "start": lambda: plugin_cost.start_up(runs=options.runs, workers=options.workers),
+        "up": lambda: lake_cost.up(runs=options.runs),
+        "matrix": lambda: lake_cost.transfer_matrix(
+            runs=options.runs, workers=options.workers, links=options.links, longest=options.longest
+        ),
+    }
+    unknown = set(options.names) - set(benchmarks)
+    if unknown:
+        print(
+            f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(benchmarks)}",
+            file=sys.stderr,
+        )
+        return 4
+    rows: list[Row] = []
+    code = 0
+    for name in options.names or benchmarks:
+        try:
+            found = benchmarks[name]()
+        except BenchmarkError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            code = 1
+            continue
+        for row in found:
+            print(line(row), flush=True)
+        rows += found
+    if options.output and not code:
+        options.output.write_text(page(rows, sys.argv[1:] if arguments is None else arguments))
+    return code
+
+
+def line(row: Row) -> str:
+    """A row of the markdown table."""
+    return f"| {row.what} | {row.value} | {row.compared} | {row.ratio} | {row.runs} |"
+
+
+def page(rows: Sequence[Row], arguments: Sequence[str]) -> str:
+    """The whole document."""
+    command = " ".join(["python -m tests.bench", *arguments])
+    head = _INTRODUCTION.format(command=command, machine=_machine(), software=_software())
+    return head + "".join(f"{line(row)}\n" for row in rows) + _NOTES
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the project.")
+    parser.add_argument("names", nargs="*", help="collection, cells, start, up, matrix (default: all)")
+    parser.add_argument("--runs", type=int, default=3, help="of each side (default: %(default)s)")
+    parser.add_argument("--cells", type=int, default=10_000, help="to collect (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=32, help="of pytest-xdist (default: %(default)s)")
+    parser.add_argument("--links", type=int, metavar="N", help="only N links, evenly spread (default: all)")
+    parser.add_argument(
+        "--longest",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="stop the serial loop then, and extrapolate (default: %(default)s)",
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the table there")
+    return parser
+
+
+def _machine() -> str:
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    return f"{os.cpu_count()} cores, {pages / 2**30:.0f} GiB memory, {system}, {platform.machine()}"
+
+
+def _software() -> str:
+    names = ("pytest-datalake", "pytest", "pytest-xdist")
+    versions = [f"{name} {metadata.version(name)}" for name in names]
+    return ", ".join([f"Python {platform.python_version()}", *versions])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

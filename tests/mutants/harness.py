@@ -1,0 +1,336 @@
+"""A small lake of real daemons that can be broken from outside, and the suites run against it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from pytest_datalake.lake import composition
+from pytest_datalake.lake.keeper import answers
+from pytest_datalake.lake.pki import Authorities
+from pytest_datalake.matrix.load import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_datalake.matrix.model import Endpoint
+
+ROOT = Path(__file__).parents[2]
+
+_SECONDS_TO_ANSWER = 40
+_SECONDS_TO_RUN = 240
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What one test found.
+
+    Attributes:
+        where: ``"COMO-A.davs"`` or ``"COMO-A.davs > GARDA-A.davs"``.
+    """
+
+    test: str
+    where: str
+    auth: str
+    identity: str
+    outcome: str
+    reason: str
+    seconds: float
+
+    @property
+    def key(self) -> str:
+        return f"{self.test} | {self.where} | {self.auth}"
+
+    def touches(self, rse: str) -> bool:
+        return any(end.startswith(f"{rse}.") for end in self.where.split(" > "))
+
+    def enters(self, rse: str) -> bool:
+        return self.where.split(" > ")[-1].startswith(f"{rse}.")
+
+    @classmethod
+    def read(cls, document: dict[str, Any]) -> Row:
+        where = document["cell"] or f"{document['source']} > {document['destination']}"
+        known = ("test", "auth", "identity", "outcome", "reason", "seconds")
+        return cls(where=where, **{name: document[name] for name in known})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How a run of the suites ended."""
+
+    rows: tuple[Row, ...]
+    exit_code: int
+    word: str
+    output: str
+
+    def is_green(self, *, tests: int) -> None:
+        """Assert that all of so many tests passed."""
+        assert {row.key: row.reason for row in self.rows if row.outcome != "passed"} == {}, self.output
+        assert (len(self.rows), self.word, self.exit_code) == (tests, "GREEN", 0), self.output
+
+    def is_red(self, expected: Callable[[Row], bool], *, red: int, green: int, because: str) -> None:
+        """Assert that just the expected tests failed, each for a telling reason, and the run with them.
+
+        Args:
+            expected: whether a test must be red.
+            red: how many these are.
+            green: how many others there are; all of them passed.
+            because: regular expression that each reason matches somewhere.
+        """
+        wanted = {row.key for row in self.rows if expected(row)}
+        failed = {row.key: row.reason for row in self.rows if row.outcome == "failed"}
+        passed = {row.key for row in self.rows if row.outcome == "passed"}
+        assert set(failed) == wanted, self.output
+        assert passed == {row.key for row in self.rows} - wanted, self.output
+        assert (len(failed), len(passed)) == (red, green), self.output
+        telling = re.compile(because, re.IGNORECASE)
+        assert {key: why for key, why in failed.items() if not telling.search(why)} == {}
+        assert (self.word, self.exit_code) == ("RED", 1), self.output
+        assert re.search(rf"DATA LAKE RED {green}/{red + green} tests", self.output), self.output
+
+
+class SmallLake:
+    """One lake; every fault injected through it is undone when ``undo`` is closed.
+
+    The lake is bound to this process: it ends with it, however it ends.
+    """
+
+    def __init__(self, matrix_file: Path, state_dir: Path, undo: contextlib.ExitStack) -> None:
+        self.undo = undo
+        self._matrix_file = matrix_file
+        self._reports = state_dir.with_name("reports")
+        self._lake = composition.up(load(matrix_file), state_dir, detached=False, progress=lambda _line: None)
+        undo.callback(self._lake.down)
+        self._status = self._lake.status()
+        plan = json.loads((state_dir / "plan.json").read_text())
+        self._plans: dict[str, dict[str, Any]] = {one["name"]: one for one in plan["processes"]}
+        self._running: dict[str, psutil.Process] = {
+            name: psutil.Process(self._facts(name)["processes"][name]["pid"])
+            for name in self._plans
+            if "/" in name
+        }
+
+    # What there is.
+
+    def directory(self, rse: str) -> Path:
+        """Where the RSE's configuration lies."""
+        return self.data(rse).parent
+
+    def data(self, rse: str) -> Path:
+        """The RSE's data directory."""
+        return Path(self._facts(rse)["root"])
+
+    def doors(self, rse: str) -> list[tuple[str, int]]:
+        """Addresses at which the RSE's daemon is reached."""
+        return [(host, port) for host, port in self._plans[self._daemon(rse)]["ready"]]
+
+    def endpoints(self, rse: str) -> list[Endpoint]:
+        """The RSE's endpoints with hosts and ports filled in."""
+        return [one for one in self._lake.matrix.endpoints if one.rse == rse]
+
+    def account(self, rse: str) -> int:
+        """The uid that the RSE's daemon runs under."""
+        return int(self._running[self._daemon(rse)].uids().effective)
+
+    # Faults.
+
+    def kill(self, rse: str) -> None:
+        """End the daemon at once."""
+        _end(self._tree(rse), signal.SIGKILL)
+
+    def freeze(self, rse: str) -> None:
+        """Stop the daemon where it is; the kernel goes on accepting connections for it."""
+        for process in self._tree(rse):
+            process.send_signal(signal.SIGSTOP)
+            # or the lake's end would wait for it
+            self.undo.callback(_signal, process, signal.SIGCONT)
+
+    def edit(self, rse: str, name: str, old: str, new: str) -> None:
+        """Replace a text, which must be there once, in a file of the RSE's directory."""
+        path = self.directory(rse) / name
+        content = path.read_text()
+        assert content.count(old) == 1, f"{path} must have one {old!r} to break:\n{content}"
+        path.write_text(content.replace(old, new))
+
+    def place(self, rse: str, name: str, content: str) -> Path:
+        """Write an executable that the RSE's daemon may run."""
+        path = self.directory(rse) / name
+        path.write_text(content)
+        path.chmod(0o700)
+        os.chown(path, *[self.directory(rse).stat().st_uid] * 2)
+        return path
+
+    def restart(self, rse: str) -> None:
+        """End the daemon and start it as the keeper did, in the keeper's namespaces; wait until it answers."""
+        self.kill(rse)
+        name = self._daemon(rse)
+        plan = self._plans[name]
+        with Path(plan["output"]).open("ab") as output:
+            daemon = subprocess.Popen(
+                [*self._into_lake(), *plan["command"]],
+                env=plan["environment"],  # marks it as the lake's: its end takes this daemon along
+                cwd=plan["working_directory"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self._running[name] = psutil.Process(daemon.pid)
+        self.undo.callback(self._forget, rse, daemon)
+        self._wait_for_doors(rse, daemon.pid)
+
+    def move(self, rse: str, configuration: str, port: int) -> None:
+        """Have the daemon listen on another port, so that something else can listen on its own."""
+        name = self._daemon(rse)
+        was = self.doors(rse)[0][1]
+        self.edit(rse, configuration, f"xrd.port {was}\n", f"xrd.port {port}\n")
+        ready = [[host, port] for host, _ in self.doors(rse)]
+        self._plans[name] = {**self._plans[name], "ready": ready}
+        self.restart(rse)
+
+    def reload(self, rse: str) -> None:
+        """Have an Apache read certificates and lists again."""
+        self._running[self._daemon(rse)].send_signal(signal.SIGUSR1)
+
+    def fill_disk(self, rse: str) -> None:
+        """Lay a small and full file system over the RSE's data, seen by the lake's daemons alone.
+
+        Skips the test where the lake has no mount namespace of its own.
+        """
+        if not self._into_lake():
+            pytest.skip("only root can lay a full file system over an RSE's data")
+        data = self.data(rse)
+        uid = data.stat().st_uid
+        areas = [path.relative_to(data) for path in data.glob("*/*")]
+        options = f"size=256k,mode=0700,uid={uid},gid={uid}"
+        self._in_lake("mount", "-t", "tmpfs", "-o", options, "full", data)
+        owner = ("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups")
+        for area in areas:
+            self._in_lake(*owner, "mkdir", "--parents", data / area)
+        ballast = f"head --bytes=1M /dev/zero > '{data}/ballast'"
+        filled = subprocess.run([*self._into_lake(), "sh", "-c", ballast], capture_output=True, check=False)
+        assert b"No space left" in filled.stderr, filled.stderr
+
+    def revoke(self, identity: str) -> None:
+        """Put the certificate of an identity on the authority's revocation list."""
+        certificate = self._lake.matrix.identity(identity).certificate
+        Authorities.load(self._lake.state_dir / "pki").revoke(Path(certificate).read_bytes())
+
+    # What the suites say.
+
+    def run(self, *arguments: str, workers: int = 2) -> Verdict:
+        """Run suites against this lake as a user would, and read what they left."""
+        shutil.rmtree(self._reports, ignore_errors=True)
+        given = {
+            "--matrix": self._matrix_file,
+            "--state-dir": self._lake.state_dir,
+            "--report-dir": self._reports,
+            "-n": workers,
+        }
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"]
+        command += [str(word) for pair in given.items() for word in pair]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        done = subprocess.run(
+            [*command, *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_SECONDS_TO_RUN,
+            text=True,
+            check=False,
+        )
+        results = self._reports / "results.jsonl"
+        assert results.exists(), done.stdout
+        documents = [json.loads(line) for line in results.read_text().splitlines()]
+        return Verdict(
+            rows=tuple(Row.read(one) for one in documents if one["type"] == "test"),
+            exit_code=done.returncode,
+            word=json.loads((self._reports / "verdict.json").read_text())["word"],
+            output=done.stdout,
+        )
+
+    def _facts(self, name: str) -> dict[str, Any]:
+        rse = name.partition("/")[0]
+        facts: dict[str, Any] = next(
+            site["rses"][rse] for site in self._status["sites"].values() if rse in site["rses"]
+        )
+        return facts
+
+    def _daemon(self, rse: str) -> str:
+        """Name of the process that serves the RSE's door."""
+        return next(name for name in self._plans if name.startswith(f"{rse}/"))
+
+    def _tree(self, rse: str) -> list[psutil.Process]:
+        try:
+            daemon = self._running[self._daemon(rse)]
+            return [daemon, *daemon.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def _into_lake(self) -> list[str]:
+        """What a command must begin with to run where the lake's daemons do."""
+        keeper = self._status["keeper"]["pid"]
+        own, theirs = (Path(f"/proc/{who}/ns/mnt").readlink() for who in ("self", keeper))
+        return [] if own == theirs else ["nsenter", "--mount", "--uts", "--target", str(keeper), "--"]
+
+    def _in_lake(self, *command: str | Path) -> None:
+        subprocess.run([*self._into_lake(), *command], check=True)
+
+    def _wait_for_doors(self, rse: str, pid: int) -> None:
+        deadline = time.monotonic() + _SECONDS_TO_ANSWER
+        with _watched(pid) as life:
+            while not all(answers(*door) for door in self.doors(rse)):
+                ended, _, _ = select.select([life], [], [], 0.02)
+                log = Path(self._plans[self._daemon(rse)]["log"])
+                assert not ended, f"{rse} ended instead of answering: {log.read_text()[-2000:]}"
+                assert time.monotonic() < deadline, f"{rse} does not answer: {log.read_text()[-2000:]}"
+
+    def _forget(self, rse: str, daemon: subprocess.Popen[bytes]) -> None:
+        if daemon.poll() is None:
+            _end(self._tree(rse), signal.SIGKILL)
+        daemon.wait()
+
+
+@contextlib.contextmanager
+def _watched(pid: int) -> Any:  # noqa: ANN401  # a generator to mypy, a context manager to its caller
+    """A descriptor that can be read when the process has ended (pidfd_open(2))."""
+    life = os.pidfd_open(pid)
+    try:
+        yield life
+    finally:
+        os.close(life)
+
+
+def _end(processes: list[psutil.Process], number: int) -> None:
+    """Signal processes and wait until they have ended."""
+    with contextlib.ExitStack() as lives:
+        watched = []
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                watched.append(lives.enter_context(_watched(process.pid)))
+        for process in processes:
+            _signal(process, number)
+        for life in watched:
+            ended, _, _ = select.select([life], [], [], _SECONDS_TO_ANSWER)
+            assert ended, "a daemon did not end"
+
+
+def _signal(process: psutil.Process, number: int) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(number)
