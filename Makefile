@@ -24,7 +24,7 @@ debian:
 	@$(BIN)/python -m pip install --quiet --editable . --group dev
 	@touch $@
 
-nightly: setup ## start the embedded lake, run every suite against it, write reports/, stop it
+nightly: setup ## test a whole lake: start it, run every suite against it, write reports/, stop it
 	@$(BIN)/python -m pytest suites/ -n 32 -q --allow-disruptive
 
 test: setup ## run the project's own tests
@@ -35,8 +35,8 @@ lint: setup ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: setup ## measure, as ratios within one run, and print the table of docs/benchmarks.md
-	@$(BIN)/python -m tests.bench
+bench: setup ## measure, as ratios within one run, and write docs/benchmarks.md
+	@$(BIN)/python -m tests.bench --output docs/benchmarks.md
 
 clean: ## remove environments, caches and reports
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist reports/*

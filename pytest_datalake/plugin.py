@@ -183,6 +183,13 @@ class ControllerHooks:
         for name, value in report.user_properties:
             if name == PROPERTY:
                 self._controller.record(str(value))
+        if report.failed:
+            self._controller.note_failure(report.nodeid)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A test file that cannot be collected makes the run incomplete."""
+        if report.failed:
+            self._controller.note_failure(report.nodeid)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str) -> None:

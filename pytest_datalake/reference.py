@@ -25,6 +25,7 @@ from pytest_datalake.fixtures.evidence import Evidence
 from pytest_datalake.fixtures.handover import RunningLake
 from pytest_datalake.fixtures.identities import Identities
 from pytest_datalake.fixtures.rules import MARKERS
+from pytest_datalake.fixtures.storage import LocalFiles
 from pytest_datalake.matrix.model import Cell, Endpoint, Identity, Link
 from pytest_datalake.options import add_options
 
@@ -46,6 +47,7 @@ _OBJECTS: tuple[type, ...] = (
     Storage,
     StoredFile,
     Arrived,
+    LocalFiles,
     Content,
     FileStat,
     Evidence,

@@ -49,8 +49,8 @@ def _remove(storage: Storage, name: str) -> list[str]:
 def _remove_tree(storage: Storage, name: str, why_not_as_file: StorageError) -> list[str]:
     try:
         below = storage.list(name)
-    except StorageError:
-        return [f"{storage.url(name)}: {why_not_as_file}"]
+    except StorageError as error:
+        return [f"{storage.url(name)}: {why_not_as_file}; as a directory: {error}"]
     left = [line for child in below for line in _remove(storage, f"{name}/{child}")]
     return left or _remove_directory(storage, name)
 

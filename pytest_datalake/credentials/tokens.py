@@ -25,6 +25,7 @@ from pytest_datalake.errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pytest_datalake.credentials.shared import SharedTokens
     from pytest_datalake.matrix.model import Identity, Trust
 
 HTTP_TIMEOUT = 10.0
@@ -47,10 +48,12 @@ class TokenSource:
         trust: names the issuer, and the CA file that alone vouches for it; the caller's own CA settings
             (``SSL_CERT_FILE``, ``REQUESTS_CA_BUNDLE`` and the like) count only where that is empty.
         identity: has a client id and secret (RFC 6749, 4.4) or a token command.
+        shared: tokens that other processes got already; None: every process gets its own.
     """
 
-    def __init__(self, trust: Trust, identity: Identity) -> None:
+    def __init__(self, trust: Trust, identity: Identity, shared: SharedTokens | None = None) -> None:
         self._trust = trust
+        self._shared = shared
         self._identity = identity
         self._lock = threading.Lock()
         self._cache: dict[tuple[str, str], tuple[str, float]] = {}
@@ -67,10 +70,19 @@ class TokenSource:
         with self._lock:
             token, renew_at = self._cache.get((audience, scope), ("", 0.0))
             if time.time() >= renew_at:
-                token, expires_at = self._fetch(audience, scope)
+                token, expires_at = self._get(audience, scope)
                 lifetime = expires_at - time.time()
                 self._cache[audience, scope] = token, expires_at - min(RENEW_BEFORE, lifetime / 2)
             return token
+
+    def _get(self, audience: str, scope: str) -> tuple[str, float]:
+        if self._shared is None:
+            return self._fetch(audience, scope)
+        return self._shared.get(
+            (self._identity.name, audience, scope),
+            lambda: self._fetch(audience, scope),
+            lambda expires_at: time.time() < expires_at - RENEW_BEFORE,
+        )
 
     def _fetch(self, audience: str, scope: str) -> tuple[str, float]:
         if self._identity.token_command:

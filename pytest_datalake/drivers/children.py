@@ -16,7 +16,7 @@ import pytest_datalake
 from pytest_datalake.drivers import wire
 from pytest_datalake.drivers.address import address
 from pytest_datalake.drivers.failures import failure, shown
-from pytest_datalake.errors import EngineError
+from pytest_datalake.errors import EngineError, StorageError
 
 if TYPE_CHECKING:
     from pytest_datalake.drivers.api import Credential, Environment
@@ -31,6 +31,10 @@ _PROGRAM = (
     "import sys; sys.path[:0] = sys.argv[2:]; "
     "from pytest_datalake.drivers.child import main; main(int(sys.argv[1]))"
 )
+
+
+class _ClientDiedError(StorageError):
+    """The process that made the call died by itself."""
 
 
 @dataclass(eq=False)
@@ -75,6 +79,9 @@ class Children:
     async def run(self, call: Call) -> Message:
         """Run a call in a child and return its reply.
 
+        A child that dies is our client library's fault, not the door's: a call that changes nothing is made
+        once more, in a fresh process.
+
         Raises ``StorageError`` when the call outlived its budget or its process died, ``EngineError`` when no
         process could be started.
         """
@@ -93,15 +100,28 @@ class Children:
         warm = (identity, f"{call.endpoint.protocol}://{call.endpoint.host}:{call.endpoint.port}")
         async with self._slots:
             self._busy += 1
-            child: Child | None = None
             try:
-                child = await self._take(key, warm, environment)
-                return await self._ask(child, call, message)
+                try:
+                    return await self._run(call, message, key, warm, environment)
+                except _ClientDiedError as death:
+                    LOGGER.warning("%s", death)
+                    if call.verb in wire.CHANGING:
+                        raise
+                    return await self._run(call, message, key, warm, environment)
             finally:
                 self._busy -= 1
-                if child is not None and child in self._all:
-                    child.warm.add(warm)
-                    self._idle.append(child)
+
+    async def _run(
+        self, call: Call, message: Message, key: str, warm: tuple[str, str], environment: dict[str, str]
+    ) -> Message:
+        child: Child | None = None
+        try:
+            child = await self._take(key, warm, environment)
+            return await self._ask(child, call, message)
+        finally:
+            if child is not None and child in self._all:
+                child.warm.add(warm)
+                self._idle.append(child)
 
     async def stop(self) -> None:
         """Kill every child."""
@@ -128,7 +148,8 @@ class Children:
         self.counts["crashed"] += 1
         died = _how_it_died(child.process.returncode)
         text = f"the client process {died} during this call, in libgfal2 or a library below it"
-        raise failure(call.verb, where, code=0, kind="other", text=text)
+        error = failure(call.verb, where, code=0, kind="other", text=text)
+        raise _ClientDiedError(str(error), kind="other", operation=error.operation, url=error.url)
 
     async def _end(self, child: Child) -> None:
         self._all.discard(child)

@@ -43,7 +43,7 @@ class Settings:
     allowed: tuple[str, ...] = ()
     limits: Mapping[str, Limits] = field(default_factory=dict)
     ledger: str = ""
-    processes: int = 24
+    processes: int = 40
 
     def to_message(self) -> Message:
         """Plain JSON."""

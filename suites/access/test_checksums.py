@@ -2,8 +2,6 @@
 
 import pytest
 
-from pytest_datalake.capabilities.content import make_content_with_leading_zero
-
 pytestmark = pytest.mark.capability("access")
 
 
@@ -20,12 +18,13 @@ def test_md5_is_that_of_the_bytes(storage, test_file):
 
 
 @pytest.mark.requires("adler32")
-def test_leading_zeros_of_adler32_are_kept(storage, scratch, cell):
-    content = make_content_with_leading_zero(scratch, seed=cell.id)
+def test_leading_zeros_of_adler32_are_kept(storage, make_local, cell):
+    content = make_local.with_leading_zero(seed=cell.id)
     storage.put(content, "leading-zero")
     assert storage.checksum("leading-zero", "adler32") == content.adler32
 
 
+@pytest.mark.requirement("checksum-follows-overwrite")
 @pytest.mark.requires("adler32")
 def test_checksum_follows_an_overwrite(storage, test_file, make_local):
     stored = test_file(size="64 KiB", at=storage)

@@ -32,10 +32,10 @@ def test_missing_file_is_reported_as_missing(storage, test_file, refused):
 
 
 @pytest.mark.requires("ranged-read")
-@pytest.mark.parametrize(("offset", "length"), [(0, 1), (1000, 3000), (65_535, 2), (99_990, 10)])
-def test_range_is_that_part_of_the_file(storage, test_file, offset, length):
+def test_range_is_that_part_of_the_file(storage, test_file):
     stored = test_file(size=100_000, at=storage)
-    assert storage.read(stored.path, offset=offset, length=length) == stored.content.bytes(offset, length)
+    for offset, length in ((0, 1), (1000, 3000), (65_535, 2), (99_990, 10)):
+        assert storage.read(stored.path, offset=offset, length=length) == stored.content.bytes(offset, length)
 
 
 def test_upload_is_refused_where_a_file_is(storage, test_file, make_local, refused):

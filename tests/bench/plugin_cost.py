@@ -76,7 +76,7 @@ def empty_cells(*, runs: int, cells: int) -> list[Row]:
             what=f"each empty cell, from {more:,} of them",
             value=f"{each:.2f} ms",
             compared=f"bare pytest: {bare_each:.2f} ms",
-            ratio=f"{each / bare_each:.1f}",
+            ratio=f"{each / bare_each:.1f}" if bare_each > 0 else "",
             runs=runs,
         )
     ]

@@ -22,7 +22,7 @@ from pytest_datalake.matrix.model import Limits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Brokers, Desk
+    from tests.drivers.conftest import Brokers, Desk
     from pytest_datalake.matrix.model import Endpoint
 
 SKA = Credential(kind="token", token="experiment:ska")

@@ -18,7 +18,7 @@ from pytest_datalake.errors import EngineError, StorageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from conftest import Brokers, Desk, Wallet
+    from tests.drivers.conftest import Brokers, Desk, Wallet
     from pytest_datalake.matrix.model import Endpoint, Protocol
 
 BUDGET = 1.0

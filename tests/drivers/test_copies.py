@@ -12,7 +12,7 @@ from pytest_datalake.errors import StorageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Desk, Wallet
+    from tests.drivers.conftest import Desk, Wallet
     from pytest_datalake.drivers.api import CopyMode, Credential
     from pytest_datalake.matrix.model import Endpoint, Matrix
 

@@ -14,7 +14,7 @@ from pytest_datalake.errors import StorageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Brokers, Desk, Wallet
+    from tests.drivers.conftest import Brokers, Desk, Wallet
     from pytest_datalake.matrix.model import Endpoint, Matrix
 
 NAMES = ("ska", "lofar")

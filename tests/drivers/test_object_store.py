@@ -13,7 +13,7 @@ from pytest_datalake.errors import StorageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Desk, Wallet
+    from tests.drivers.conftest import Desk, Wallet
     from pytest_datalake.matrix.model import Matrix
 
 CONTENT = b"object store" * 100

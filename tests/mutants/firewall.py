@@ -78,7 +78,7 @@ def _tell(nft: subprocess.Popen[bytes], command: str) -> str:
     nft.stdin.write(f"{command}\n{end}\n".encode())
     nft.stdin.flush()
     said = b""
-    while b"ct expression" not in said:
+    while not (b"ct expression" in said and said.endswith(b"\n")):
         ready, _, _ = select.select([nft.stdout], [], [], _SECONDS)
         piece = os.read(nft.stdout.fileno(), 65_536) if ready else b""
         if not piece:

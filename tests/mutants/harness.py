@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 import select
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_datalake.matrix.model import Endpoint
+
+LOGGER = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,8 +82,10 @@ class Verdict:
 
     def is_green(self, *, tests: int) -> None:
         """Assert that all of so many tests passed."""
-        assert {row.key: row.reason for row in self.rows if row.outcome != "passed"} == {}, self.output
-        assert (len(self.rows), self.word, self.exit_code) == (tests, "GREEN", 0), self.output
+        others = {row.key: row.reason for row in self.rows if row.outcome != "passed"}
+        assert not others, json.dumps(others, indent=1)
+        assert (self.word, self.exit_code) == ("GREEN", 0), self.output
+        assert len(self.rows) == tests, f"{len(self.rows)} tests:\n{self.output}"
 
     def is_red(self, expected: Callable[[Row], bool], *, red: int, green: int, because: str) -> None:
         """Assert that just the expected tests failed, each for a telling reason, and the run with them.
@@ -94,11 +99,14 @@ class Verdict:
         wanted = {row.key for row in self.rows if expected(row)}
         failed = {row.key: row.reason for row in self.rows if row.outcome == "failed"}
         passed = {row.key for row in self.rows if row.outcome == "passed"}
-        assert set(failed) == wanted, self.output
+        for key, why in failed.items():
+            LOGGER.info("red: %s: %s", key, why)
+        assert set(failed) == wanted, f"red by mistake or not red: {set(failed) ^ wanted}\n{self.output}"
         assert passed == {row.key for row in self.rows} - wanted, self.output
-        assert (len(failed), len(passed)) == (red, green), self.output
+        assert (len(failed), len(passed)) == (red, green), f"{len(failed)} red, {len(passed)} green"
         telling = re.compile(because, re.IGNORECASE)
-        assert {key: why for key, why in failed.items() if not telling.search(why)} == {}
+        obscure = {key: why for key, why in failed.items() if not telling.search(why)}
+        assert not obscure, f"nothing like {because!r} in {json.dumps(obscure, indent=1)}"
         assert (self.word, self.exit_code) == ("RED", 1), self.output
         assert re.search(rf"DATA LAKE RED {green}/{red + green} tests", self.output), self.output
 
@@ -175,7 +183,7 @@ class SmallLake:
         return path
 
     def restart(self, rse: str) -> None:
-        """End the daemon and start it as the keeper did, in the keeper's namespaces; wait until it answers."""
+        """End the daemon, start it as the keeper did, where the keeper did, and wait until it answers."""
         self.kill(rse)
         name = self._daemon(rse)
         plan = self._plans[name]
@@ -201,10 +209,6 @@ class SmallLake:
         ready = [[host, port] for host, _ in self.doors(rse)]
         self._plans[name] = {**self._plans[name], "ready": ready}
         self.restart(rse)
-
-    def reload(self, rse: str) -> None:
-        """Have an Apache read certificates and lists again."""
-        self._running[self._daemon(rse)].send_signal(signal.SIGUSR1)
 
     def fill_disk(self, rse: str) -> None:
         """Lay a small and full file system over the RSE's data, seen by the lake's daemons alone.

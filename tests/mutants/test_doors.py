@@ -1,4 +1,4 @@
-"""Doors that are shut, silent or slow turn red whatever goes through them, within their budgets, and nothing else."""
+"""Doors that are shut, silent or slow turn red what goes through them, in time, and nothing else."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_killed_daemon_turns_all_its_links_red(lake_of: LakeOf) -> None:
         lambda row: row.touches("LEMAN-A"),
         red=8,
         green=4,
-        because="refused|could not connect|connection error",
+        because="could not connect to server|connection error",
     )
 
 

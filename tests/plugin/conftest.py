@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import shutil
+import sqlite3
 import sys
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +22,7 @@ from pytest_datalake.matrix.load import load
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytest_plugins = ["pytester"]
 
@@ -125,8 +128,11 @@ class Ran:
 class Playground:
     """A directory with a matrix and suites; its temporary directory is its own, and must be empty at the end."""
 
-    def __init__(self, pytester: pytest.Pytester, temporary: Path) -> None:
+    def __init__(
+        self, pytester: pytest.Pytester, temporary: Path, setenv: Callable[[str, str], None]
+    ) -> None:
         self.path = pytester.path
+        self.setenv = setenv
         self.temporary = temporary
         self._pytester = pytester
         (self.path / "pytest.ini").write_text(INI)
@@ -152,10 +158,15 @@ class Playground:
             *("-m", "pytest", *(arguments or ("suites",)), "--matrix=matrix.yaml", "--state-dir=state"),
         ]
 
-    def run(self, *arguments: str) -> Ran:
-        """Run pytest on the suites, or with arguments that name them."""
+    def run(self, *arguments: str, last: list[str] | None = None) -> Ran:
+        """Run pytest on the suites, or with arguments that name them; ``last`` overrules ours."""
         shutil.rmtree(self.path / "reports", ignore_errors=True)
-        done = self._pytester.run(*self.command(*arguments), timeout=90)
+        done = self._pytester.run(*self.command(*arguments), *(last or []), timeout=90)
+        return self.ran(int(done.ret), done.outlines, done.errlines)
+
+    def plain(self, *arguments: str) -> Ran:
+        """Run pytest without any option of ours."""
+        done = self._pytester.run(sys.executable, "-m", "pytest", *arguments, timeout=90)
         return self.ran(int(done.ret), done.outlines, done.errlines)
 
     def ran(self, code: int, lines: list[str], errors: list[str]) -> Ran:
@@ -168,11 +179,29 @@ class Playground:
         done = self._pytester.runpytest_inprocess(*self.command("suites", "--collect-only", "-q", *arguments)[3:])
         return self.ran(int(done.ret), done.outlines, done.errlines)
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, last: list[str] | None = None) -> subprocess.Popen[bytes]:
         """Start pytest as the leader of a process group."""
-        return self._pytester.popen(
-            self.command(*arguments), start_new_session=True, stdin=None, close_fds=True
-        )
+        command = [*self.command(*arguments), *(last or [])]
+        return self._pytester.popen(command, start_new_session=True, stdin=None)
+
+    def wait_for(self, name: str, process: subprocess.Popen[bytes]) -> None:
+        """Until something is written into the named pipe of that name; fail when the process ends first."""
+        pipe = os.open(self.path / name, os.O_RDONLY | os.O_NONBLOCK)
+        handle = os.pidfd_open(process.pid)
+        try:
+            ready, _, _ = select.select([pipe, handle], [], [], 60)
+        finally:
+            os.close(pipe)
+            os.close(handle)
+        if pipe not in ready:
+            process.kill()
+            output, errors = process.communicate(timeout=30)
+            pytest.fail(f"no word of {name}:\n{output.decode()}{errors.decode()}")
+
+    def left_on_the_lake(self) -> int:
+        """Directories that the ledger says something of a run may be in."""
+        with closing(sqlite3.connect(self.path / "state/ledger.sqlite")) as ledger:
+            return int(ledger.execute("SELECT count(*) FROM intents").fetchone()[0])
 
     def processes(self) -> list[psutil.Process]:
         """Those that were started by runs here: their temporary directory is this one's."""
@@ -180,7 +209,7 @@ class Playground:
         for process in psutil.process_iter():
             try:
                 words = [*process.cmdline(), *process.environ().values()]
-            except psutil.Error:
+            except psutil.Error:  # of somebody else, or gone
                 continue
             if process.pid != os.getpid() and any(str(self.temporary) in word for word in words):
                 mine.append(process)
@@ -195,7 +224,7 @@ def playground(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setattr(tempfile, "tempdir", None)
     for name in [name for name in os.environ if name.startswith(("PYTEST_XDIST", "PYTEST_ADDOPTS"))]:
         monkeypatch.delenv(name)
-    here = Playground(pytester, temporary)
+    here = Playground(pytester, temporary, monkeypatch.setenv)
     yield here
     left = here.processes()
     gone, alive = psutil.wait_procs(left, timeout=5)

@@ -162,7 +162,7 @@ def test_misused_marker_is_one_clear_message(playground: Playground) -> None:
     ran = playground.run()
     assert "test_cell: marker cells takes only the keywords auth, cover, protocol, qos" in ran.text
     assert "Traceback" not in ran.text
-    assert ".py:" not in ran.text
+    assert ".py:1" not in ran.text
     assert ran.code == 3
 
 

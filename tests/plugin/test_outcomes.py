@@ -271,14 +271,9 @@ def test_stopping_early_leaves_rows_for_what_did_not_run(
     assert ran.code == 1
 
 
-def test_errors_that_stop_the_run_are_incomplete(playground: Playground) -> None:
-    playground.matrix(ONE)
-    playground.suite(STOPPING.replace('assert number, "the first fails"', "open('/nowhere')").replace(
-        "def test_one(storage, number):", "def test_one(storage, number, tmp_path_factory):"
-    ))
-    ran = playground.run("suites", "-k", "nothing_like_that")
-    assert ran.code == 5
-    assert ran.rows == []
+def test_nothing_of_that_name_is_5(playground: Playground) -> None:
+    playground.suite(UPLOAD)
+    assert playground.run("suites", "-k", "nothing_like_that").code == 5
 
 
 def test_nothing_selected_is_5(playground: Playground) -> None:
@@ -312,4 +307,7 @@ def test_failing_plain_test_is_not_green(playground: Playground) -> None:
     playground.matrix(LAKE)
     playground.suite(UPLOAD)
     playground.suite("def test_unit():\n    assert False\n", "test_unit.py")
-    assert playground.run().code == 1
+    ran = playground.run()
+    assert ran.lines[-2] == "suites/test_unit.py::test_unit failed"
+    ran.ends_with("DATA LAKE INCOMPLETE 3/3 tests, 0 known issues, 0 new failures")
+    assert ran.code == 3
