@@ -1,7 +1,5 @@
 """The ``datalake`` command."""
 
-# ruff: noqa: PLC0415  # each command loads what it needs: `datalake status` needs no YAML, no cryptography
-
 from __future__ import annotations
 
 import argparse

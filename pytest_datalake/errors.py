@@ -1,9 +1,8 @@
-"""The errors that reach people.
+"""The errors that reach people, all of them a ``DatalakeError``.
 
-    DatalakeError
-    ├── UsageError     the user's mistake: matrix, selection, machine; exit code 4, never a traceback
-    ├── StorageError   the lake answered, or failed to: a test that meets it has *failed*
-    └── EngineError    our own machinery or environment: a test that meets it is an *error*
+- ``UsageError``: the user's mistake: matrix, selection, machine; exit code 4, never a traceback
+- ``StorageError``: the lake answered, or failed to: a test that meets it has *failed*
+- ``EngineError``: our own machinery or environment: a test that meets it is an *error*
 """
 
 from __future__ import annotations
@@ -37,7 +36,9 @@ class StorageError(DatalakeError):
         url: the address it was asked of.
     """
 
-    def __init__(self, message: str, *, kind: ErrorKind, code: int = 0, operation: str = "", url: str = "") -> None:
+    def __init__(
+        self, message: str, *, kind: ErrorKind, code: int = 0, operation: str = "", url: str = ""
+    ) -> None:
         super().__init__(message)
         self.kind: ErrorKind = kind
         self.code = code

@@ -58,7 +58,7 @@ def add_options(parser: pytest.Parser) -> None:
         "--matrix",
         metavar="FILE",
         dest="datalake_matrix",
-        help=f"site matrix (default: the ini value datalake_matrix, or {DEFAULT_MATRIX} beside pyproject.toml)",
+        help=f"site matrix (default: ini value datalake_matrix, or {DEFAULT_MATRIX} beside pyproject.toml)",
     )
     for axis in AXES:
         group.addoption(
@@ -74,7 +74,7 @@ def add_options(parser: pytest.Parser) -> None:
         dest="datalake_cells",
         choices=("smoke", "pairwise", "full"),
         default="",
-        help="run every test on a handful of cells, on a pairwise cover, or on all (default: each test's own choice)",
+        help="run every test on a handful of cells, a pairwise cover, or all (default: each test's choice)",
     )
     group.addoption(
         "--budget",
@@ -147,7 +147,7 @@ def matrix_was_asked_for(config: pytest.Config) -> bool:
 
 
 def is_lake_run(config: pytest.Config) -> bool:
-    """True when the user named a matrix, or tests in a directory of lake suites (ini value datalake_suites)."""
+    """True when the user named a matrix, or tests below a directory of the ini value datalake_suites."""
     if config.getoption("datalake_matrix"):
         return True
     suites = [config.rootpath / name for name in config.getini("datalake_suites")]

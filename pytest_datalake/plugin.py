@@ -59,8 +59,8 @@ __all__ = [
     "tools",
 ]
 
-_PLANNING = pytest.StashKey["Planning"]()
-_CONTROLLER = pytest.StashKey["Controller"]()
+_PLANNING: pytest.StashKey[Planning] = pytest.StashKey()
+_CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -84,7 +84,14 @@ class _Recorder:
     def addoption(self, *names: str, **attributes: Any) -> None:  # noqa: ANN401  # argparse's
         self._options.append((names[0], attributes))
 
-    def addini(self, name: str, text: str, *, type: str = "string", default: Any = None) -> None:  # noqa: A002, ANN401, ARG002  # pytest's own names
+    def addini(
+        self,
+        name: str,
+        text: str,
+        *,
+        type: str = "string",  # noqa: A002, ARG002  # pytest's own name
+        default: Any = None,  # noqa: ANN401  # pytest's
+    ) -> None:
         self._settings.append((name, text, default))
 
     def options(self) -> str:

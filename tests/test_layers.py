@@ -92,7 +92,17 @@ def test_suite_asserts_and_does_no_more(path: Path) -> None:
 
 
 def test_plugin_starts_light() -> None:
-    heavy = {"yaml", "pydantic", "jinja2", "cryptography", "joserfc", "hypothesis", "rucio", "gfal2", "psutil"}
+    heavy = {
+        "yaml",
+        "pydantic",
+        "jinja2",
+        "cryptography",
+        "joserfc",
+        "hypothesis",
+        "rucio",
+        "gfal2",
+        "psutil",
+    }
     program = f"import sys, pytest_datalake.plugin; print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_datalake.matrix.model import Auth, Endpoint
 
 SMALL_CALL = 60.0
-"""Seconds that an operation on a small file may take by default; a machine under full load needs some of it."""
+"""Seconds that an operation on a small file may take by default; a loaded machine needs some of it."""
 
 BYTES_PER_SECOND = 2_000_000
 """The slowest door that is still called working: 2 MB/s on top of a small call's budget."""
@@ -22,7 +22,7 @@ BYTES_PER_SECOND = 2_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """An endpoint seen by one identity; names are relative to ``directory``, a leading "/" makes them absolute.
+    """An endpoint seen by one identity; names are relative to ``directory`` unless they begin with "/".
 
     Every method raises ``StorageError`` when the lake refuses or fails.
 

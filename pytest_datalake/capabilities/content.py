@@ -7,9 +7,12 @@ import random
 import re
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_datalake.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _BLOCK = 1 << 20

@@ -7,7 +7,6 @@ import shlex
 import signal
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_datalake.capabilities.access import SMALL_CALL
@@ -15,6 +14,7 @@ from pytest_datalake.errors import EngineError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from pytest_datalake.drivers.api import Credential
     from pytest_datalake.matrix.model import Trust

@@ -1,4 +1,4 @@
-"""Tokens that the processes of one run share, so that each is fetched once and means the same login everywhere."""
+"""Tokens that the processes of one run share, so that each is fetched once and means one login."""
 
 from __future__ import annotations
 

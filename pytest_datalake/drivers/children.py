@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 
 _START_SECONDS = 60.0
+_CALLS_PER_CORE = 8
+"""More calls at a time than this make each of them slow, and all of them together no faster."""
 _GRACE = 1.0
 """Seconds after the budget that the library's own timeouts are given before the process is killed."""
 _PROGRAM = (
@@ -70,7 +72,7 @@ class Children:
     def __init__(self, environment: Environment, capacity: int) -> None:
         self._environment = environment
         self._capacity = capacity
-        self._slots = asyncio.Semaphore(capacity)
+        self._slots = asyncio.Semaphore(min(capacity, _CALLS_PER_CORE * (os.cpu_count() or 1)))
         self._idle: list[Child] = []
         self._all: set[Child] = set()
         self._busy = 0
@@ -236,7 +238,8 @@ class Children:
             "XrdSecPROTOCOL": "host",  # shows nothing; the default would show /tmp/x509up_u<uid>
             "XRD_PLUGINCONFDIR": f"{scratch}/no-plugins",
             # Without retry and error window a client of a dead door hangs for minutes.
-            "XRD_CONNECTIONWINDOW": "30",  # a login on a busy machine takes seconds
+            "XRD_CONNECTIONWINDOW": "120",  # a login on a busy machine takes long; the budget ends it
+            "XRD_STREAMTIMEOUT": "120",
             "XRD_CONNECTIONRETRY": "1",
             "XRD_STREAMERRORWINDOW": "5",
             "XRD_REQUESTTIMEOUT": "60",

@@ -17,7 +17,10 @@ _PATTERNS: tuple[tuple[str, ErrorKind], ...] = (
     (r"\b530[ -]|valid credentials could not be found|could not open the user certificate", "denied"),
     (r"HTTP 507\b|no space left|insufficient storage|disk quota|quota exceeded", "no-space"),
     (r"HTTP 404\b|no such file|file not found", "not-found"),
-    (r"connection reset|unexpected eof|connection refused|could not connect|connection error|no route to host", "unreachable"),
+    (
+        r"connection (reset|refused|error)|unexpected eof|could not connect|no route to host",
+        "unreachable",
+    ),
     (r"name or service not known|failed to resolve|invalid address", "unreachable"),
     (r"operation expired|timed out|timeout", "timeout"),
     (r"file exists|destination exists", "exists"),

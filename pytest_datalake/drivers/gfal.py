@@ -332,7 +332,10 @@ def authenticate(context: Context, url: str, credential: Credential) -> None:
             context.cred_set(where, context.cred_new(part, credential.proxy or _NO_PROXY))
     if credential.kind == "token":
         context.cred_set(where, context.cred_new("BEARER", credential.token))
-    elif credential.kind == "access-key":
+    if scheme(url) == "s3s":
+        # Object stores close idle connections; davix takes one of those for an answer and fails.
+        _switch(context, "HTTP PLUGIN", "KEEP_ALIVE", on=False)
+    if credential.kind == "access-key":
         group = f"S3:{where.split('/')[2].rpartition(':')[0].upper()}"
         context.set_opt_string(group, "ACCESS_KEY", credential.access_key)
         context.set_opt_string(group, "SECRET_KEY", credential.secret_key)

@@ -267,7 +267,7 @@ class _Composer:
 
     def write(self) -> None:
         """Write the keeper's plan, the lake's description and the resolved matrix."""
-        from pytest_datalake.matrix.dump import to_yaml  # noqa: PLC0415  # YAML is slow to load
+        from pytest_datalake.matrix.dump import to_yaml  # YAML is slow to load
 
         bundle = ""
         if self._machine.mounts:

@@ -74,7 +74,7 @@ class Machine:
 
     def account(self, number: int) -> Account:
         """The account of the site of that number, from 1."""
-        from pytest_datalake.lake.daemons.api import Account  # noqa: PLC0415
+        from pytest_datalake.lake.daemons.api import Account
 
         if self.drops:
             return Account(uid=_FIRST_ACCOUNT + number, gid=_FIRST_ACCOUNT + number, drop=True)

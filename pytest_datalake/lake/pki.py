@@ -241,7 +241,7 @@ class Authorities:
         _write(self.directory / "vomsdir" / self.vo / f"{host}.lsc", chain.encode())
 
     def _make_issuer_keys(self) -> None:
-        from pytest_datalake.credentials.signing import public_keys  # noqa: PLC0415  (joserfc is slow to load)
+        from pytest_datalake.credentials.signing import public_keys
 
         private = b"".join(
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

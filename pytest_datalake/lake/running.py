@@ -50,7 +50,7 @@ class Lake:
     @cached_property
     def matrix(self) -> Matrix:
         """The matrix with hosts, ports, identities and trust filled in."""
-        from pytest_datalake.matrix.load import load  # noqa: PLC0415  # YAML is slow to load
+        from pytest_datalake.matrix.load import load  # YAML is slow to load
 
         return load(self._state.matrix)
 

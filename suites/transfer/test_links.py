@@ -46,9 +46,7 @@ def test_empty_file_arrives_empty(link, test_file, copy_between):
 @pytest.mark.links(cover="pairwise")
 @pytest.mark.cost(files=6, size="10 KiB")
 def test_many_small_files_arrive_at_once(link, test_file, copy_between, at_once):
-    sources = [
-        test_file(size=10_000 + number, at=link.source, name=f"small-{number}") for number in range(6)
-    ]
+    sources = [test_file(size=10_000 + number, at=link.source, name=f"small-{number}") for number in range(6)]
     arrivals = at_once(lambda source: copy_between(source, link, name=f"arrived-{source.size}"), sources)
     assert [arrived.checksum for arrived in arrivals] == [source.checksum for source in sources]
     assert {arrived.mode for arrived in arrivals} <= set(link.declared_modes)

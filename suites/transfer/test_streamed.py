@@ -1,4 +1,4 @@
-"""Between protocol families no third party can copy: the client streams the bytes. Counted apart from the matrix."""
+"""Between protocol families no third party can copy: the client streams the bytes. They count apart."""
 
 import pytest
 

@@ -33,8 +33,9 @@ on one machine.
 """
 
 _NOTES = """
-The serial loop uploads each source once and then calls `gfal-copy` link by link; it runs once, and does not
-read the files back, as the suite does. Collection and cells are those of a lake that exists in memory only,
+The serial loop uploads each source once and then calls `gfal-copy` link by link. It runs once, before pytest,
+on the same running lake, and does not read the files back, as the suite does. Collection and cells are
+those of a lake that exists in memory only,
 so that nothing but the plugin and pytest is measured. PSS counts memory that processes share once.
 """
 

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
-NOT_OURS = {".", ".ci/run", "kill"}
+NOT_OURS = {"."}
 
 EVERYTHING = "access, list, mkdir, rename, ranged-read, adler32, md5, authorisation, transfer"
 
@@ -172,15 +172,11 @@ class Options(argparse.ArgumentParser):
 
 
 def commands(text: str) -> list[list[str]]:
-    """The words of every command of a console session; pipes and lists of commands are taken apart."""
+    """The words of every command of a console session; of one that holds another, the inner one."""
     found: list[list[str]] = []
     for line in re.findall(r"^\$ (.*)$", text, re.MULTILINE):
-        inner = re.findall(r"\$\((.*)\)", line)
-        for part in [line, *("".join(one) for one in inner)]:
-            for command in re.split(r" \| | && ", part if part != line or not inner else ""):
-                words = shlex.split(command)
-                if words:
-                    found.append(words)
+        inner = re.search(r"\$\((.*)\)", line)
+        found += [shlex.split(command) for command in (inner[1] if inner else line).split(" | ")]
     return found
 
 

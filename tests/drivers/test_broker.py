@@ -22,8 +22,8 @@ from pytest_datalake.matrix.model import Limits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.drivers.conftest import Brokers, Desk
     from pytest_datalake.matrix.model import Endpoint
+    from tests.drivers.conftest import Brokers, Desk
 
 SKA = Credential(kind="token", token="experiment:ska")
 LOFAR = Credential(kind="token", token="experiment:lofar")

@@ -18,8 +18,9 @@ from pytest_datalake.errors import EngineError, StorageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.drivers.conftest import Brokers, Desk, Wallet
+    from pytest_datalake.drivers.api import Verb
     from pytest_datalake.matrix.model import Endpoint, Protocol
+    from tests.drivers.conftest import Brokers, Desk, Wallet
 
 BUDGET = 1.0
 NOBODY = Credential()
@@ -90,22 +91,27 @@ def test_memory_hangs_no_longer_than_its_budget(
     assert seconds_until_timeout(brokers.start((endpoint,)), endpoint, NOBODY) < BUDGET + 2.0
 
 
-def test_a_crash_loses_one_call_only(brokers: Brokers, tarpit: Tarpit) -> None:
+@pytest.mark.parametrize(
+    ("verb", "kinds"), [("mkdir", ["other", "timeout"]), ("stat", ["timeout", "timeout"])]
+)
+def test_a_crash_loses_one_call_at_most(
+    brokers: Brokers, tarpit: Tarpit, verb: Verb, kinds: list[str]
+) -> None:
     endpoint = tarpit.door("davs")
     desk = brokers.start((endpoint,), processes=2)
 
-    def call(budget: float) -> StorageError:
+    def call(name: str) -> StorageError:
         with pytest.raises(StorageError) as failed:
-            desk.pool.stat(endpoint, "/ska/x", TOKEN, budget=budget)
+            desk.pool.call(verb, endpoint, f"/ska/pytest-datalake/run/{name}", TOKEN, budget=4.0)
         return failed.value
 
     with ThreadPoolExecutor(2) as threads:
-        calls = [threads.submit(call, 4.0) for _ in range(2)]
+        calls = [threads.submit(call, name) for name in ("one", "other")]
         tarpit.wait_for_callers(2)
         psutil.Process(desk.broker.pid).children()[0].send_signal(signal.SIGSEGV)
         results = [one.result() for one in calls]
-    assert sorted(error.kind for error in results) == ["other", "timeout"]
-    assert any("SIGSEGV" in str(error) for error in results)
+    assert sorted(error.kind for error in results) == kinds
+    assert any("SIGSEGV" in str(error) for error in results) == (verb == "mkdir")
     assert desk.pool.statistics()["processes"]["crashed"] == 1
 
 

@@ -12,9 +12,9 @@ from pytest_datalake.errors import StorageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.drivers.conftest import Desk, Wallet
     from pytest_datalake.drivers.api import CopyMode, Credential
     from pytest_datalake.matrix.model import Endpoint, Matrix
+    from tests.drivers.conftest import Desk, Wallet
 
 CONTENT = bytes(range(256)) * 100
 CHECKSUM = f"adler32:{zlib.adler32(CONTENT):08x}"

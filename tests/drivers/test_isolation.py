@@ -14,8 +14,8 @@ from pytest_datalake.errors import StorageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.drivers.conftest import Brokers, Desk, Wallet
     from pytest_datalake.matrix.model import Endpoint, Matrix
+    from tests.drivers.conftest import Brokers, Desk, Wallet
 
 NAMES = ("ska", "lofar")
 

@@ -13,8 +13,8 @@ from pytest_datalake.errors import StorageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.drivers.conftest import Desk, Wallet
     from pytest_datalake.matrix.model import Matrix
+    from tests.drivers.conftest import Desk, Wallet
 
 CONTENT = b"object store" * 100
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()

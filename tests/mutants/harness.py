@@ -26,7 +26,7 @@ from pytest_datalake.lake.pki import Authorities
 from pytest_datalake.matrix.load import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pytest_datalake.matrix.model import Endpoint
 
@@ -245,7 +245,8 @@ class SmallLake:
             "--report-dir": self._reports,
             "-n": workers,
         }
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"]
+        command = ["setpriv", "--pdeathsig", "TERM", sys.executable, "-m", "pytest"]
+        command += ["-p", "no:cacheprovider", "-q"]
         command += [str(word) for pair in given.items() for word in pair]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
         done = subprocess.run(
@@ -312,7 +313,7 @@ class SmallLake:
 
 
 @contextlib.contextmanager
-def _watched(pid: int) -> Any:  # noqa: ANN401  # a generator to mypy, a context manager to its caller
+def _watched(pid: int) -> Iterator[int]:
     """A descriptor that can be read when the process has ended (pidfd_open(2))."""
     life = os.pidfd_open(pid)
     try:

@@ -8,6 +8,7 @@ import re
 import select
 import shutil
 import sqlite3
+import subprocess
 import sys
 import tempfile
 from contextlib import closing
@@ -21,7 +22,6 @@ import pytest
 from pytest_datalake.matrix.load import load
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator
 
 pytest_plugins = ["pytester"]
@@ -48,7 +48,9 @@ auth:
 EVERYTHING = "access, list, mkdir, rename, ranged-read, adler32, md5, authorisation, transfer"
 
 
-def rse(name: str, *, qos: str = "A", auth: str = "x509-voms", supports: str = EVERYTHING, more: str = "") -> str:
+def rse(
+    name: str, *, qos: str = "A", auth: str = "x509-voms", supports: str = EVERYTHING, more: str = ""
+) -> str:
     """An RSE at a site of its own: ``flips`` is the RSE FLIPS-A at FLIPS, whose host has that fault."""
     site = name.upper()
     return f"""\
@@ -84,7 +86,7 @@ def test_upload(storage, test_file, evidence):
     evidence["bytes"] = stored.size
 """
 
-assert load  # C extensions survive pytester's runs in this process only when they are loaded before
+__all__ = ["load"]  # C extensions survive runs in this process only when they were loaded before
 
 SUITES = Path(__file__).parents[2] / "suites"
 
@@ -126,7 +128,7 @@ class Ran:
 
 
 class Playground:
-    """A directory with a matrix and suites; its temporary directory is its own, and must be empty at the end."""
+    """A directory with a matrix and suites; its temporary directory is its own and ends empty."""
 
     def __init__(
         self, pytester: pytest.Pytester, temporary: Path, setenv: Callable[[str, str], None]
@@ -159,7 +161,7 @@ class Playground:
         ]
 
     def run(self, *arguments: str, last: list[str] | None = None) -> Ran:
-        """Run pytest on the suites, or with arguments that name them; ``last`` overrules ours."""
+        """Run pytest on the suites, or on what is named; ``last`` overrules our own arguments."""
         shutil.rmtree(self.path / "reports", ignore_errors=True)
         done = self._pytester.run(*self.command(*arguments), *(last or []), timeout=90)
         return self.ran(int(done.ret), done.outlines, done.errlines)
@@ -176,13 +178,18 @@ class Playground:
 
     def collect(self, *arguments: str) -> Ran:
         """Only collect: the lines of the answer are node ids."""
-        done = self._pytester.runpytest_inprocess(*self.command("suites", "--collect-only", "-q", *arguments)[3:])
+        done = self._pytester.runpytest_inprocess(
+            *self.command("suites", "--collect-only", "-q", *arguments)[3:]
+        )
         return self.ran(int(done.ret), done.outlines, done.errlines)
 
     def start(self, *arguments: str, last: list[str] | None = None) -> subprocess.Popen[bytes]:
         """Start pytest as the leader of a process group."""
         command = [*self.command(*arguments), *(last or [])]
-        return self._pytester.popen(command, start_new_session=True, stdin=None)
+        process: subprocess.Popen[bytes] = self._pytester.popen(
+            command, start_new_session=True, stdin=subprocess.DEVNULL
+        )
+        return process
 
     def wait_for(self, name: str, process: subprocess.Popen[bytes]) -> None:
         """Until something is written into the named pipe of that name; fail when the process ends first."""
@@ -227,7 +234,7 @@ def playground(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> It
     here = Playground(pytester, temporary, monkeypatch.setenv)
     yield here
     left = here.processes()
-    gone, alive = psutil.wait_procs(left, timeout=5)
+    _, alive = psutil.wait_procs(left, timeout=5)
     for process in alive:
         process.kill()
     files = [path.name for path in temporary.iterdir()]

@@ -13,6 +13,8 @@ from tests.plugin.conftest import HEAD, LAKE, UPLOAD, matrix_of, rse
 if TYPE_CHECKING:
     from tests.plugin.conftest import Playground, Ran
 
+HEAVY = {"yaml", "pydantic", "jinja2", "cryptography", "joserfc", "hypothesis", "rucio", "gfal2", "psutil"}
+
 
 def told(ran: Ran, code: int, *words: str) -> None:
     for word in words:
@@ -27,7 +29,10 @@ def told(ran: Ran, code: int, *words: str) -> None:
     ("matrix", "words"),
     [
         ("version: 1\nvo: [", ["matrix.yaml:3:1: this is not YAML"]),
-        (LAKE.replace("limits:", "limit:"), ["matrix.yaml:16:9", "unknown key 'limit'; did you mean 'limits'"]),
+        (
+            LAKE.replace("limits:", "limit:"),
+            ["matrix.yaml:16:9", "unknown key 'limit'; did you mean 'limits'"],
+        ),
         (f"{HEAD}sites: {{}}\n", ["matrix.yaml:9:", "sites"]),
         (HEAD, ["matrix.yaml", "sites"]),
         ("", ["matrix.yaml"]),
@@ -138,10 +143,7 @@ def test_directory_without_matrix_is_left_alone(playground: Playground) -> None:
 def test_start_without_matrix_is_light(playground: Playground) -> None:
     (playground.path / "matrix.yaml").unlink()
     (playground.path / "test_unit.py").write_text(
-        "import sys\n"
-        "def test_unit():\n"
-        "    heavy = {'yaml', 'pydantic', 'jinja2', 'cryptography', 'joserfc', 'hypothesis', 'rucio', 'gfal2'}\n"
-        "    assert not sorted(heavy & set(sys.modules))\n"
+        f"import sys\ndef test_unit():\n    assert not sorted({HEAVY!r} & set(sys.modules))\n"
     )
     ran = playground.plain("test_unit.py", "-p", "no:hypothesispytest", "-p", "no:html")
     assert ran.code == 0, ran.text
@@ -151,9 +153,7 @@ def test_workers_start_light(playground: Playground) -> None:
     playground.suite(
         "import sys\n"
         "def test_light(cell):\n"
-        "    heavy = {'yaml', 'pydantic', 'jinja2', 'cryptography', 'joserfc', 'hypothesis', 'rucio', 'gfal2',"
-        " 'pytest_html.plugin'}\n"
-        "    assert not sorted(heavy & set(sys.modules))\n"
+        f"    assert not sorted({HEAVY | {'pytest_html.plugin'}!r} & set(sys.modules))\n"
     )
     ran = playground.run("suites", "-n2", "-p", "no:hypothesispytest")
     assert ran.code == 0, ran.text

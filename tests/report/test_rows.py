@@ -155,7 +155,7 @@ def test_full_disk_is_our_error() -> None:
 
 
 def _full() -> Path:
-    from pathlib import Path  # noqa: PLC0415
+    from pathlib import Path
 
     full = Path("/dev/full")
     if not full.exists() or not os.access(full, os.W_OK):

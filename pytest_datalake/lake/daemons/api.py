@@ -52,7 +52,7 @@ class RsePlan:
     Attributes:
         directory: the RSE's private directory, owned by its account; configuration, logs and data live in it.
         data: root of the data; the namespace of the lake is ``data / vo``.
-        host_certificate, host_key, robot_proxy: PEM files inside ``directory``, readable by the account alone.
+        host_certificate, host_key, robot_proxy: PEM files in ``directory``, readable by the account alone.
         host: address of the site for davs, gsiftp and s3s (``127.0.0.N``); root is ``localhost``.
         ports: as many as the technology's ``PORTS`` asks for; the first is the door.
         endpoints: what the matrix declares, with host, port, prefix and audience filled in.

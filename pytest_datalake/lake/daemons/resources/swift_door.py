@@ -47,7 +47,11 @@ class Door:
         started = time.monotonic()
         access_key = _access_key(environ)
 
-        def logged(status: str, headers: list[tuple[str, str]], *rest: Any) -> Callable[[bytes], object]:  # noqa: ANN401  # exc_info, passed on
+        def logged(
+            status: str,
+            headers: list[tuple[str, str]],
+            *rest: Any,  # noqa: ANN401  # exc_info, passed on
+        ) -> Callable[[bytes], object]:
             sizes = {name.lower(): value for name, value in headers}
             self._logger.info(
                 "%s %s %s %s %s in=%s out=%s %d ms",
