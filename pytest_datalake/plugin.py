@@ -27,9 +27,10 @@ from pytest_datalake.fixtures.waiting import eventually
 from pytest_datalake.options import add_options
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from pytest_datalake.fixtures.controller import Controller
+    from pytest_datalake.fixtures.handover import RunningLake
     from pytest_datalake.fixtures.planning import Planning
 
 __all__ = [
@@ -86,7 +87,10 @@ def pytest_configure(config: pytest.Config) -> None:
             from pytest_datalake.fixtures.handover import ask
 
             config.stash[_PLANNING] = pickle.loads(given["datalake_planning"])  # noqa: S301  # from our controller
-            config.stash[LAKE] = cache(partial(ask, given["datalake_address"], given["datalake_key"]))
+            lake_once: Callable[[], RunningLake] = cache(
+                partial(ask, given["datalake_address"], given["datalake_key"])
+            )
+            config.stash[LAKE] = lake_once
         return
     from pytest_datalake.fixtures.controller import controller_for
 

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import pytest_datalake
 from pytest_datalake.drivers import wire
 from pytest_datalake.drivers.address import address
+from pytest_datalake.drivers.api import Credential
 from pytest_datalake.drivers.failures import failure, shown
 from pytest_datalake.errors import EngineError, StorageError
 
 if TYPE_CHECKING:
-    from pytest_datalake.drivers.api import Credential, Environment
+    from pytest_datalake.drivers.api import Environment
     from pytest_datalake.drivers.wire import Call, Message
 
 LOGGER = logging.getLogger(__name__)
@@ -205,7 +206,10 @@ class Children:
         """Key and environment of the process that a call needs."""
         protocols = {endpoint.protocol for endpoint in call.endpoints}
         if protocols <= {"davs", "s3s"}:
-            return "http", self._base()
+            # Tokens and keys are part of each request. A certificate is part of a TLS connection, and what gfal2
+            # keeps of one identity's third-party copies must not serve another: a process for each.
+            proxies = {call.credential.proxy, (call.destination_credential or call.credential).proxy} - {""}
+            return "/".join(["http", *sorted(wire.fingerprint(_certificate(proxy)) for proxy in proxies)]), self._base()
         # xroot and GridFTP keep connections that were logged in with what the environment held: such a
         # process is one identity for ever.
         shown = {endpoint.protocol: call.credential for endpoint in call.endpoints[:1]}
@@ -254,6 +258,10 @@ class Children:
 def shown_urls(call: Call) -> str:
     """The address or addresses of a call for people."""
     return shown(call.verb, call.url, call.new_url)
+
+
+def _certificate(proxy: str) -> Credential:
+    return Credential(kind="x509", proxy=proxy)
 
 
 def _xroot_login(credential: Credential) -> dict[str, str]:

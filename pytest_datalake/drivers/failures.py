@@ -9,6 +9,7 @@ from pytest_datalake.errors import ErrorKind, StorageError
 
 _PATTERNS: tuple[tuple[str, ErrorKind], ...] = (
     (r"checksum mismatch|checksum error|checksums? do not match", "checksum"),
+    (r"certificate expired|certificate has expired|certificate revoked", "denied"),
     (r"HTTP 405\b|HTTP 501\b", "unsupported"),  # davix adds "Permission refused" to a 405
     (r"not a S3 directory", "not-found"),  # a prefix without keys is no directory
     (r"status code 40[13]\b", "denied"),  # what the passive end of a third-party copy answered

@@ -102,12 +102,16 @@ def _put_up(
     modules = {name: daemon_module(matrix, name) for name in rses}
     claims = ports.claim(1 + sum(module.PORTS for module in modules.values()))
     try:
-        free = [claim.port for claim in claims]
-        composer = _Composer(matrix, state, machine, issuer_port=free.pop())
-        for name in rses:
-            count = modules[name].PORTS
-            composer.add(name, modules[name], [free.pop() for _ in range(count)])
-        composer.write()
+        try:
+            free = [claim.port for claim in claims]
+            composer = _Composer(matrix, state, machine, issuer_port=free.pop())
+            for name in rses:
+                count = modules[name].PORTS
+                composer.add(name, modules[name], [free.pop() for _ in range(count)])
+            composer.write()
+        except BaseException:
+            state.wipe()  # half a lake is of no use, and no daemon has written a log yet
+            raise
         keeper = launch.keep(
             state,
             claims,

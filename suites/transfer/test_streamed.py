@@ -5,7 +5,7 @@ import pytest
 pytestmark = pytest.mark.capability("transfer")
 
 
-@pytest.mark.links(streamed=True)
+@pytest.mark.links(streamed=True, cover="pairwise")
 @pytest.mark.cost(files=1, size="64 KiB")
 def test_streamed_copy_arrives_intact(link, test_file, copy_between):
     source = test_file(size="64 KiB", at=link.source, shared=True)

@@ -109,6 +109,18 @@ def test_killed_runs_leave_nothing_on_a_lake_that_lives_on(playground: Playgroun
     assert list(json.loads(status.stdout)["sites"]) == ["COMO"]
 
 
+def test_control_c_while_the_lake_comes_up_leaves_nothing(playground: Playground, state_dir: Path) -> None:
+    playground.matrix(LAKE)
+    playground.suite(PASSING)
+    process = playground.start("suites", last=[f"--state-dir={state_dir}"])
+    assert process.stdout is not None
+    assert any(b"starting 1 RSEs" in line for line in process.stdout)
+    os.killpg(process.pid, signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 2, output + errors
+    assert sorted(path.name for path in state_dir.iterdir()) == ["lake.lock", "up.lock"]
+
+
 def test_own_lake_needs_nothing_of_the_machines_trust(
     playground: Playground, state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
