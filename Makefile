@@ -28,7 +28,7 @@ nightly: setup ## test a whole lake: start it, run every suite against it, write
 	@$(BIN)/python -m pytest suites/ -n 32 -q --allow-disruptive
 
 test: setup ## run the project's own tests
-	@$(BIN)/python -m pytest -n 4 -q
+	@$(BIN)/python -m pytest -n 2 -q
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -206,10 +206,11 @@ class Children:
         """Key and environment of the process that a call needs."""
         protocols = {endpoint.protocol for endpoint in call.endpoints}
         if protocols <= {"davs", "s3s"}:
-            # Tokens and keys are part of each request. A certificate is part of a TLS connection, and what gfal2
-            # keeps of one identity's third-party copies must not serve another: a process for each.
-            proxies = {call.credential.proxy, (call.destination_credential or call.credential).proxy} - {""}
-            return "/".join(["http", *sorted(wire.fingerprint(_certificate(proxy)) for proxy in proxies)]), self._base()
+            # Tokens and keys are part of each request. A certificate is part of a TLS connection, and what
+            # gfal2 keeps of one identity's third-party copies must not serve another: a process for each.
+            proxies = {call.credential.proxy, (call.destination_credential or call.credential).proxy}
+            certificates = sorted(wire.fingerprint(_certificate(proxy)) for proxy in proxies if proxy)
+            return "/".join(["http", *certificates]), self._base()
         # xroot and GridFTP keep connections that were logged in with what the environment held: such a
         # process is one identity for ever.
         shown = {endpoint.protocol: call.credential for endpoint in call.endpoints[:1]}

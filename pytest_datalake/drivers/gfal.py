@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import stat as mode_bits
 import time
-from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -41,7 +40,6 @@ _TIMEOUTS = (
     ("XROOTD PLUGIN", "OPERATION_TIMEOUT"),
     ("GRIDFTP PLUGIN", "OPERATION_TIMEOUT"),
 )
-_MOST_CONTEXTS = 8
 _NO_PROXY = "/nonexistent/no-proxy"
 
 
@@ -82,7 +80,6 @@ class GfalDriver:
         self._environment = environment
         self._secrets: tuple[str, ...] = tuple(filter(None, (credential.token, credential.secret_key)))
         self._context = new_context()
-        self._pairs: OrderedDict[tuple[str, str, Credential], Context] = OrderedDict()
 
     def put(self, local: str, url: str, *, overwrite: bool, checksum: str, budget: float) -> None:
         """Upload a local file, making parent directories."""
@@ -228,17 +225,14 @@ class GfalDriver:
         self, url: str, new_url: str, destination_credential: Credential | None, budget: float
     ) -> Context:
         shown_there = destination_credential or self._credential
-        if shown_there == self._credential:
+        if self.family != "http" and shown_there == self._credential:
             self._ready(url, budget)
             return self._ready(new_url, budget)
-        if door(url) == door(new_url):
+        if shown_there != self._credential and door(url) == door(new_url):
             raise EngineError(f"copy {shown('copy', url, new_url)}: two credentials at one door in one copy")
         self._secrets += tuple(filter(None, (shown_there.token, shown_there.secret_key)))
-        key = (door(url), door(new_url), shown_there)
-        context = self._pairs.pop(key, None) or new_context()
-        self._pairs[key] = context
-        if len(self._pairs) > _MOST_CONTEXTS:
-            self._pairs.popitem(last=False)
+        # A context keeps the macaroons it got for a copy by X.509, and shows them after they have expired.
+        context = new_context()
         authenticate(context, url, self._credential)
         authenticate(context, new_url, shown_there)
         limit(context, budget)

@@ -225,6 +225,7 @@ class Keeper:
                 except psutil.NoSuchProcess:
                     continue
             self._wait(0.05)
+        self._reap()  # those that ended since the last look
         if self._record["phase"] != "failed":
             self._enter("stopped")
 
