@@ -24,7 +24,6 @@ from pytest_datalake.matrix.load import load
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytest_plugins = ["pytester"]
 
 INI = """\
 [pytest]

@@ -13,7 +13,6 @@ from pytest_datalake.report.verdict import Counts
 if TYPE_CHECKING:
     import pytest
 
-pytest_plugins = ["pytester"]
 
 CONFTEST = """
 from pytest_datalake.report import pytest_html as ours
