@@ -177,7 +177,26 @@ def test_groups_own_their_area_alone_and_scopes_come_first(rig: Rig, ask: Https,
         ({"jti": None}, 403),
         ({"scope": ["storage.read:/ska"]}, 403),
     ],
-    ids=["aud-any", "aud-listed", "newer-minor", "exp-fraction", "aud-other", "aud-slash", "aud-empty", "iss-other", "exp-past", "exp-missing", "exp-text", "nbf-future", "iat-future", "newer-major", "ver-number", "jti-missing", "scope-list"],  # the same in every worker, which times are not
+    # the same in every worker, which times are not
+    ids=[
+        "aud-any",
+        "aud-listed",
+        "newer-minor",
+        "exp-fraction",
+        "aud-other",
+        "aud-slash",
+        "aud-empty",
+        "iss-other",
+        "exp-past",
+        "exp-missing",
+        "exp-text",
+        "nbf-future",
+        "iat-future",
+        "newer-major",
+        "ver-number",
+        "jti-missing",
+        "scope-list",
+    ],
 )
 def test_claims_of_the_wlcg_profile(rig: Rig, ask: Https, changes: dict[str, Any], status: int) -> None:
     token = rig.issuer.token(**{"scope": "storage.read:/ska", **changes})
