@@ -31,6 +31,7 @@ def test_missing_file_is_reported_as_missing(storage, test_file, refused):
         storage.stat("never-put")
 
 
+@pytest.mark.requirement("ranged-read")
 @pytest.mark.requires("ranged-read")
 def test_range_is_that_part_of_the_file(storage, test_file):
     stored = test_file(size=100_000, at=storage)
