@@ -12,10 +12,11 @@ SHOWN = 220
 
 _ADDRESS = r"[a-z][a-z0-9+]*://\S+"
 _OPERATION = re.compile(
-    rf"^(?P<kind>\w+(?:Error|Timeout|Exception): )?[\w-]+ {_ADDRESS}(?: -> {_ADDRESS})?: ", re.A
+    rf"^(?P<kind>\w+(?:Error|Timeout|Exception): )?[\w-]+ {_ADDRESS}(?: -> {_ADDRESS})?: ", re.ASCII
 )
 _WRAPPING = re.compile(
-    r"(?:(?:TRANSFER|SOURCE|DESTINATION) ERROR: )?Copy failed \([^)]*\)\. Last attempt: (?:Transfer failure: )?"
+    r"(?:(?:TRANSFER|SOURCE|DESTINATION) ERROR: )?"
+    r"Copy failed \([^)]*\)\. Last attempt: (?:Transfer failure: )?"
 )
 _LONG = re.compile(r"(?P<open>[\"'(]*)(?P<scheme>[a-z][a-z0-9+]*:/)?/?[^\s\"';,()]*/(?P<name>[^\s\"';,()/]*)")
 _SHORT_PATH = 32
@@ -43,7 +44,7 @@ def one_line(text: str, limit: int = SHOWN) -> str:
 
 
 def cause(reason: str, limit: int = SHOWN) -> str:
-    """The cause in a reason: without the operation, its addresses and what client libraries wrap around it."""
+    """The cause in a reason, without operation, addresses and the wrappings of client libraries."""
     plain = one_line(reason, 4 * limit)
     short = _LONG.sub(_shortened, _WRAPPING.sub("", _OPERATION.sub("", plain, count=1)))
     return one_line(short or plain, limit)
@@ -60,7 +61,7 @@ def _shortened(found: re.Match[str]) -> str:
     return text if len(text) < _SHORT_PATH else f"{found['open']}…/{found['name']}"
 
 
-_TOKEN = (
+_TOKENS = (
     "Is the token's issuer trusted here, is its audience one of this site's, and does its scope's path "
     "(storage.read, storage.create, storage.modify) cover the file below the area of the experiment?"
 )
@@ -73,8 +74,10 @@ _CATALOGUE: tuple[tuple[str, str, str], ...] = (
     (
         r"\b507\b|no space|insufficient storage|enospc|edquot|quota",
         "the storage is full",
-        "Is the file system, or the quota of the area, full? Does deletion free the space, and is the free "
-        "space that is published the real one?",
+        (
+            "Is the file system, or the quota of the area, full? Does deletion free the space, and "
+            "is the free space that is published the real one?"
+        ),
     ),
     (
         r"\bcrl\b|revocation list",
@@ -84,20 +87,26 @@ _CATALOGUE: tuple[tuple[str, str, str], ...] = (
     (
         r"certificate (has |is )?expired|certificate.{0,40}\bexpired",
         "a certificate has expired",
-        "Renew it and have the server load it. What it shows now: "
-        "openssl s_client -connect HOST:PORT </dev/null | openssl x509 -noout -subject -dates",
+        (
+            "Renew it and have the server load it. What it shows now: "
+            "openssl s_client -connect HOST:PORT </dev/null | openssl x509 -noout -subject -dates"
+        ),
     ),
     (
         r"unknown ca|issuer certificate|self.signed|certificate verify|hostname|handshake",
         "TLS: one side does not trust the other",
-        "Is the host's name in its certificate, is the chain complete, and are the CAs of the other side in "
-        "/etc/grid-security/certificates?",
+        (
+            "Is the host's name in its certificate, is the chain complete, and are the CAs of the other side "
+            "in /etc/grid-security/certificates?"
+        ),
     ),
     (
         r"checksum|adler32|\bmd5\b|digest",
         "the checksum, or the content, is another one",
-        "Compare the file's checksum at both ends. If the content is right, look at how the server keeps "
-        "checksums; if it is not, look for a full disk or a broken transfer in the server's log.",
+        (
+            "Compare the file's checksum at both ends. If the content is right, look at how the server keeps "
+            "checksums; if it is not, look for a full disk or a broken transfer in the server's log."
+        ),
     ),
     (
         r"truncated|size (mismatch|differ)|\bbytes (of|instead)",
@@ -128,13 +137,15 @@ _CATALOGUE: tuple[tuple[str, str, str], ...] = (
     (
         r"timed? ?out|timeout|etimedout|did not answer|no answer|deadline",
         "no answer in time",
-        "Is the server overloaded or hanging, or does a firewall drop packets? For a copy, look at both ends.",
+        "Is the server overloaded or hanging, or does a firewall drop packets? In a copy, look at both ends.",
     ),
     (
         r"reset|broken pipe|econnreset|epipe|unexpected(ly)? (eof|closed)|closed the connection|curl 56",
         "the connection broke off",
-        "Did the server restart or crash at that time? If it comes and goes, look at limits of connections, "
-        "at time-outs of idle ones, and at the network between the two sites.",
+        (
+            "Did the server restart or crash at that time? If it comes and goes, look at limits of "
+            "connections, at time-outs of idle ones, and at the network between the two sites."
+        ),
     ),
     (
         r"\b404\b|no such file|not found|enoent|does not exist",
@@ -154,8 +165,10 @@ _CATALOGUE: tuple[tuple[str, str, str], ...] = (
     (
         r"\b405\b|\b501\b|not supported|not implemented|unsupported|enotsup|eopnotsupp",
         "the server does not do this",
-        "Is the feature switched on, in the version that runs? If the site does not offer it, the matrix "
-        "should not declare it.",
+        (
+            "Is the feature switched on, in the version that runs? If the site does not offer it, the matrix "
+            "should not declare it."
+        ),
     ),
     (
         r"\b50[024]\b|internal server error|eio\b",
@@ -176,7 +189,7 @@ def advise(reason: str, auth: str = "") -> Advice | None:
 
 def _for(auth: str) -> str:
     if auth.startswith("token"):
-        return _TOKEN
+        return _TOKENS
     if auth.startswith("x509"):
         return _X509
     return "Are the rights of this identity on the area as the matrix declares them?"
