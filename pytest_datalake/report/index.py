@@ -51,10 +51,10 @@ def page(results: Results, verdict: Verdict, change: CoverageChange, history: Hi
     run = results.run
     endpoints = endpoints_of(run.endpoints, results.tests)
     site_of = {endpoint.id: endpoint.site for endpoint in endpoints}
-    faults = cards(getattr(verdict, "faults", ()), results.tests, site_of, history)
+    faults = cards(verdict.faults, results.tests, site_of, history)
     numbers = {row.nodeid: number for number, row in enumerate(results.tests)}
     extra: dict[str, Any] = {
-        "faults": [fault.tests for fault in getattr(verdict, "faults", ())],
+        "faults": [fault.tests for fault in verdict.faults],
         "unsupported": _unsupported(run),
         "past": {
             numbers[nodeid]: [past.last_success, past.first_failure, past.recent, past.state, past.status]

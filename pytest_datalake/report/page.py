@@ -108,6 +108,11 @@ def percent(share: float | None) -> str:
     return f"{min(share, 0.999) * 100:.1f} %"
 
 
+def number(count: int) -> str:
+    """A count with its thousands apart."""
+    return f"{count:,}"
+
+
 def several(count: int, thing: str) -> str:
     """``1 test``, ``2 tests``."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
@@ -130,7 +135,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    environment.filters |= {"moment": moment, "day": day, "percent": percent, "several": several}
+    environment.filters |= {"moment": moment, "day": day, "percent": percent, "several": several, "number": number}
     return environment
 
 

@@ -96,7 +96,7 @@ def site_pages(results: Results, verdict: Verdict, history: History) -> dict[str
     """
     ends = {end.id: end for end in endpoints_of(results.run.endpoints, results.tests)}
     site_of = {end.id: end.site for end in ends.values()}
-    faults = cards(getattr(verdict, "faults", ()), results.tests, site_of, history)
+    faults = cards(verdict.faults, results.tests, site_of, history)
     tests: dict[str, list[TestRow]] = defaultdict(list)
     for row in results.tests:
         for site in {row.site, site_of.get(row.source, ""), site_of.get(row.destination, "")} - {""}:

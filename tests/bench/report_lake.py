@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from pytest_datalake.report.rows import Row
+
 RUN = "20261122t020000-5e7d1c"
 STARTED = "2026-11-22T02:00:00+00:00"
 PROTOCOLS = ("davs", "root", "gsiftp")
@@ -65,8 +67,15 @@ SHAPES = {1_000: Shape(sites=9), 10_000: Shape(sites=28), 100_000: Shape(sites=5
 """By the number of tests; links come first, tests at single endpoints fill it up."""
 
 
-def write_results(path: Path, tests: int) -> int:
-    """Write the results of so many tests; returns how many of them did not pass."""
+def write_results(path: Path, tests: int) -> None:
+    """Write the results of so many tests as a run would."""
+    with ResultsFile(path, fresh=True) as results:
+        for row in results_of(tests):
+            results.write(row)
+
+
+def results_of(tests: int) -> list[Row]:
+    """The rows of a run of so many tests, one of ``SHAPES``."""
     shape = SHAPES[tests]
     dice = random.Random(tests)  # noqa: S311  # made-up measurements
     endpoints = [
@@ -82,26 +91,19 @@ def write_results(path: Path, tests: int) -> int:
         for protocol in PROTOCOLS
     ]
     rows = list(itertools.islice(_rows(shape, endpoints, dice), tests))
-    planned = Counter(row.capability for row in rows)
-    with ResultsFile(path, fresh=True) as results:
-        results.write(
-            RunRow(
-                run_id=RUN,
-                started=STARTED,
-                matrix=MatrixReference(path="large_lake.yaml", digest="9f2ab4d17c60e5d8"),
-                versions={"pytest-datalake": "0.1.0"},
-                endpoints=tuple(endpoints),
-                planned=dict(planned),
-                links=len({row.link for row in rows if row.link}),
-                unsupported=(UnsupportedRow(capability="qos", endpoint=endpoints[0].id, reason="disk only"),),
-                vo="escape",
-                experiments=EXPERIMENTS,
-            )
-        )
-        for row in rows:
-            results.write(row)
-        results.write(EndRow(run_id=RUN, finished="2026-11-22T05:41:12+00:00", exit_code=1))
-    return sum(row.outcome != "passed" for row in rows)
+    run = RunRow(
+        run_id=RUN,
+        started=STARTED,
+        matrix=MatrixReference(path="large_lake.yaml", digest="9f2ab4d17c60e5d8"),
+        versions={"pytest-datalake": "0.1.0"},
+        endpoints=tuple(endpoints),
+        planned=dict(Counter(row.capability for row in rows)),
+        links=len({row.link for row in rows if row.link}),
+        unsupported=(UnsupportedRow(capability="qos", endpoint=endpoints[0].id, reason="disk only"),),
+        vo="escape",
+        experiments=EXPERIMENTS,
+    )
+    return [run, *rows, EndRow(run_id=RUN, finished="2026-11-22T05:41:12+00:00", exit_code=1)]
 
 
 def _rows(shape: Shape, endpoints: list[EndpointRow], dice: random.Random) -> Iterator[TestRow]:

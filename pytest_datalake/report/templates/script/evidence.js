@@ -53,7 +53,7 @@ const describe = (table, row) => {
   block.append(facts);
   const [hand, again] = commands(table, row);
   for (const [name, command] of [["reproduce by hand", hand], ["reproduce with pytest", again]]) {
-    if (command) block.append(make("small", name), make("pre", command), copyButton(command));
+    if (command) block.append(make("small", name), make("pre", command, "command"), copyButton(command));
   }
   const logs = table.text("logs", row);
   if (logs) block.append(folded("server log", make("pre", logs)));

@@ -60,13 +60,14 @@ const start = async () => {
       openQuery(table, within(behind.get(cell).query));
     }
   });
-  for (const kind of ["pointerover", "focusin"]) {
-    document.addEventListener(kind, event => {
-      const cell = event.target.closest?.("td");
-      if (cell && behind.has(cell)) showTip(table, cell); else hideTip();
-    });
-  }
-  addEventListener("scroll", hideTip, {passive: true, capture: true});
+  const tipFor = cell => { if (cell && behind.has(cell)) showTip(table, cell); else hideTip(); };
+  const tipForFocus = () => tipFor(document.activeElement);
+  document.addEventListener("pointerover", event => {
+    const cell = event.target.closest?.("td");
+    if (cell && behind.has(cell)) showTip(table, cell); else tipForFocus();
+  });
+  document.addEventListener("focusin", tipForFocus);
+  addEventListener("scroll", tipForFocus, {passive: true, capture: true});
   panel.addEventListener("close", address);
 
   const fromAddress = () => {

@@ -113,9 +113,13 @@ const showMatrix = (table, rows) => {
   watching = new IntersectionObserver(entries => {
     for (const {target, isIntersecting} of entries) {
       const {panel, place} = figures.get(target);
-      if (isIntersecting && !place.firstChild) place.append(drawPanel(table, panel));
-      else if (!isIntersecting && place.firstChild && squares > KEPT_SQUARES && !place.contains(document.activeElement)) {
-        place.style.minHeight = `${place.offsetHeight}px`;
+      if (isIntersecting && !place.firstChild) {
+        place.append(drawPanel(table, panel));
+        place.removeAttribute("style");
+      }
+      if (!isIntersecting && place.firstChild && squares > KEPT_SQUARES && !place.contains(document.activeElement)) {
+        place.style.height = `${place.offsetHeight}px`;
+        place.style.width = `${place.offsetWidth}px`;
         place.replaceChildren();
       }
     }
@@ -128,9 +132,9 @@ const showMatrix = (table, rows) => {
     if (panel.layer !== "direct") caption.append(make("span", panel.layer, "chip"), " ");
     caption.append(make("span", panel.auth || "no auth", "chip"), " ", make("span", `${panel.good}/${panel.count}`, "share"));
     const place = make("div", undefined, "scroll");
-    const small = panel.destinations.size > 30;
-    place.style.minHeight = `${Math.min(panel.sources.size, LARGEST_AXIS) * (small ? 16 : 27) + 120}px`;
-    place.style.minWidth = `${Math.min(panel.destinations.size, LARGEST_AXIS) * (small ? 16 : 27) + 120}px`;
+    const step = panel.destinations.size > 30 ? 16 : 27;  // so that little moves when it is drawn
+    place.style.height = `${Math.min(panel.sources.size, LARGEST_AXIS) * step + 120}px`;
+    place.style.width = `${Math.min(panel.destinations.size, LARGEST_AXIS) * step + 150}px`;
     figure.append(caption, place);
     figures.set(figure, {panel, place});
     panel.figure = figure;
