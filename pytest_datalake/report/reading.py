@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from pytest_datalake.report.rows import EndpointRow
+
 _log = logging.getLogger(__name__)
 
 
@@ -53,6 +55,11 @@ class Results:
     def run(self) -> RunRow:
         """The newest run, or an empty one."""
         return self.runs[-1] if self.runs else RunRow(run_id="")
+
+    @property
+    def endpoints(self) -> tuple[EndpointRow, ...]:
+        """The endpoints of all runs, each as the newest of them has it."""
+        return tuple({row.id: row for run in self.runs for row in run.endpoints}.values())
 
 
 def read(paths: Sequence[Path]) -> Results:

@@ -37,7 +37,7 @@ class Fault:
         reason: the most frequent reason of its tests, as it was given.
         nodeid: one of its tests.
         reproduce: command that repeats that one.
-        tests: positions of its tests in what was read.
+        tests: positions of its tests in what was read; not in `verdict.json`.
     """
 
     key: str

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pytest_datalake.report.blame.observations import Observations
 
-_LIMITS_TOGETHER = (
+_LIMITS_TOGETHER: tuple[tuple[str, ...], ...] = (
     (),
     ("auth",),
     ("family",),
@@ -32,7 +32,7 @@ _LIMITS_TOGETHER = (
     ("auth", "test"),
     ("auth", "capability"),
 )
-_LIMITS_OF_LINKS = ((), ("auth",), ("layer",))
+_LIMITS_OF_LINKS: tuple[tuple[str, ...], ...] = ((), ("auth",), ("layer",))
 
 _PRICE_OF_SCOPE = {"source": 2.5, "destination": 2.5, "any": 2.5, "link": 2.0, "lake": 4.0}
 _PRICE_OF_LEVEL = {
@@ -44,7 +44,7 @@ _PRICE_OF_LEVEL = {
     "protocol": 2.5,
     "": 0.0,
 }
-_PRICE_OF_LIMIT = 0.7
+_PRICE_OF_LIMIT = {"family": 0.6, "auth": 0.7, "group": 0.7, "layer": 0.7, "capability": 0.7, "test": 0.7}
 """Besides the logarithm of how many there are of each kind: natural logarithms of odds."""
 
 
@@ -71,7 +71,7 @@ class Hypothesis(NamedTuple):
     def key(self) -> str:
         """The hypothesis as a text that is the same in every run."""
         limits = [f"{name}={value}" for name, value in self.limits]
-        return ":".join(part for part in (self.scope, self.level, " to ".join(self.place), *limits) if part)
+        return ":".join(part for part in (self.scope, self.level, "+".join(self.place), *limits) if part)
 
     def of_tests(self) -> bool:
         """Whether it is about what tests do, so that every pass of such a test counts, also a refusal."""
@@ -151,9 +151,9 @@ class Space:
             yield "door", (door.site, door.protocol)
         if several_rses and several_protocols and len(self._doors_of_rse[door.rse]) > 1:
             yield "endpoint", (door.endpoint,)
-        if 1 < len(self._rses_of_technology[door.technology]) and len(self._rses_of_technology) > 1:
+        if len(self._rses_of_technology[door.technology]) > 1 and len(self._rses_of_technology) > 1:
             yield "technology", (door.technology,)
-        if 1 < len(self._sites_of_protocol[door.protocol]) and len(self._sites_of_protocol) > 1:
+        if len(self._sites_of_protocol[door.protocol]) > 1 and len(self._sites_of_protocol) > 1:
             yield "protocol", (door.protocol,)
 
     def _pairs(self, source: str, destination: str) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -189,7 +189,7 @@ class Space:
         price = _PRICE_OF_SCOPE[hypothesis.scope] + _PRICE_OF_LEVEL[hypothesis.level]
         price += math.log(self._counts[kind, hypothesis.level])
         for name, _ in hypothesis.limits:
-            price += _PRICE_OF_LIMIT + math.log(self._limit_values[name])
+            price += _PRICE_OF_LIMIT[name] + math.log(self._limit_values[name])
         return price
 
 

@@ -75,7 +75,9 @@ class Observations:
 
     def __init__(self, tests: Sequence[TestRow], endpoints: Iterable[EndpointRow]) -> None:
         self.doors = {
-            row.id: Door(row.id, row.rse or row.id, row.site or row.rse or row.id, row.protocol, row.technology)
+            row.id: Door(
+                row.id, row.rse or row.id, row.site or row.rse or row.id, row.protocol, row.technology
+            )
             for row in endpoints
         }
         self.tallies: dict[Attributes, Tally] = defaultdict(Tally)

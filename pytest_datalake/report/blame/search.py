@@ -1,9 +1,9 @@
 """Finds the few faults that explain a pattern of failures best.
 
-Every fault makes what it covers fail with a probability of its own; besides, a test fails for no reason once in
-a hundred times. A set of faults is worth the likelihood of what was seen less the price of each fault. The
-best set is searched greedily, then each fault in it is put to the test again: is it still needed, would another
-do better?
+Every fault makes what it covers fail with a probability of its own; besides, one test in a hundred fails for
+no reason. A set of faults is worth the likelihood of what was seen less the price of each fault. The best set
+is searched greedily, then each fault in it is put to the test again: is it still needed, would another do
+better?
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_datalake.report.blame.hypotheses import Hypothesis, Place, Space
 from pytest_datalake.report.blame.observations import LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from pytest_datalake.report.blame.hypotheses import Hypothesis, Place, Space
     from pytest_datalake.report.blame.observations import Observations
 
 NOISE = 0.01
@@ -34,6 +34,7 @@ _MOST_FAULTS = 30
 _MOST_RIVALS = 150
 _ROUNDS = 4
 _LEAST_FAILURES = 2
+CERTAIN = math.log(100)
 AMBIGUOUS = math.log(8)
 """A rival that is this close in the logarithm of odds is named too."""
 
@@ -148,7 +149,9 @@ class Search:
 
     # What a set of faults is worth. `unexplained` is the probability, by failing group, that it would pass.
 
-    def _unexplained(self, chosen: Mapping[Hypothesis, float], without: Hypothesis | None = None) -> list[float]:
+    def _unexplained(
+        self, chosen: Mapping[Hypothesis, float], without: Hypothesis | None = None
+    ) -> list[float]:
         left = [1 - NOISE] * len(self.failing)
         for hypothesis, rate in chosen.items():
             if hypothesis != without:
@@ -285,9 +288,7 @@ class Search:
 
 def _sum(counts: Mapping[tuple[str, ...], int], hypothesis: Hypothesis) -> int:
     wanted = [(LIMITS.index(name), value) for name, value in hypothesis.limits]
-    return sum(
-        count for limits, count in counts.items() if all(limits[at] == value for at, value in wanted)
-    )
+    return sum(count for limits, count in counts.items() if all(limits[at] == value for at, value in wanted))
 
 
 def _price_of_rate(rate: float) -> float:
