@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 SHOWN = 220
 
@@ -39,10 +40,14 @@ class Advice:
 
 def one_line(text: str, limit: int = SHOWN) -> str:
     """A text on one line, printable, with an ellipsis where it was cut."""
-    plain = " ".join("".join(c if c.isprintable() else " " for c in text[: 8 * limit]).split())
+    head = text[: 8 * limit]
+    if not head.isprintable():
+        head = "".join(c if c.isprintable() else " " for c in head)
+    plain = " ".join(head.split())
     return plain if len(plain) <= limit else plain[: limit - 1] + "…"
 
 
+@lru_cache(maxsize=1024)
 def cause(reason: str, limit: int = SHOWN) -> str:
     """The cause in a reason, without operation, addresses and the wrappings of client libraries."""
     plain = one_line(reason, 4 * limit)

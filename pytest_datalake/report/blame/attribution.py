@@ -129,9 +129,11 @@ class _Writer:
     def fault(self, positions: tuple[int, ...]) -> Fault:
         """The fault, with the positions of its tests."""
         hypothesis = self._found.hypothesis
-        shapes = Counter(shape(row.reason) for row in self._rows)
-        most_frequent = shapes.most_common(1)[0][0]
-        example = next(row for row in self._rows if shape(row.reason) == most_frequent)
+        alike: dict[str, list[TestRow]] = defaultdict(list)
+        for row in self._rows:
+            alike[shape(row.reason)].append(row)
+        reasons = sorted(alike.values(), key=lambda rows: -len(rows))
+        example = reasons[0][0]
         share = self._found.reach.share
         return Fault(
             key=hypothesis.key,
@@ -143,7 +145,7 @@ class _Writer:
             sites=self._space.sites(hypothesis),
             count=len(self._rows),
             of=self._found.reach.passes + self._found.reach.failures,
-            evidence=tuple(self._evidence(shapes)),
+            evidence=tuple(self._evidence(reasons)),
             alternatives=tuple(where(rival) for rival in self._found.rivals[:_SHOWN]),
             disagreement=self._disagreement(),
             reason=example.reason,
@@ -183,10 +185,9 @@ class _Writer:
             count for name, count in self._accused.items() if _is_within(name, hypothesis, self._observations)
         )
 
-    def _evidence(self, shapes: Counter[str]) -> Iterator[str]:
-        for text, count in shapes.most_common(_SHOWN):
-            example = next(row for row in self._rows if shape(row.reason) == text)
-            yield f"{count}: {cause(example.reason) or 'no reason given'}"
+    def _evidence(self, reasons: Sequence[Sequence[TestRow]]) -> Iterator[str]:
+        for rows in reasons[:_SHOWN]:
+            yield f"{len(rows)}: {cause(rows[0].reason) or 'no reason given'}"
         told = self._accused.total()
         agreeing = self._agreeing(self._found.hypothesis)
         if self._by_text:

@@ -70,7 +70,8 @@ def _accused_end(row: TestRow, text: str) -> str:
     if sort_of(said) == "full":
         return "destination"
     if operation and not operation["two"]:
-        return _end_at(row, operation["url"])
+        # before a copy its source is put in place; there is no address in the evidence yet
+        return _end_at(row, operation["url"]) or ("source" if operation["verb"] == "put" else "")
     if re.search(r"\bremote side failed\b", said, re.IGNORECASE):
         return "destination" if _mode(row, said) == "push" else "source"
     named = re.match(r"\W*(SOURCE|DESTINATION)\b", said)
