@@ -19,7 +19,7 @@ _WRAPPING = re.compile(
     r"(?:(?:TRANSFER|SOURCE|DESTINATION) ERROR: )?"
     r"Copy failed \([^)]*\)\. Last attempt: (?:Transfer failure: )?"
 )
-_LONG = re.compile(r"(?P<open>[\"'(]*)(?P<scheme>[a-z][a-z0-9+]*:/)?/?[^\s\"';,()]*/(?P<name>[^\s\"';,()/]*)")
+_WORD = re.compile(r"[^\s\"'(),;]+")
 _SHORT_PATH = 32
 _VARIES = re.compile(r"[/\d…]")
 _STATUS = re.compile(r"\W*[1-5]\d\d\W*")
@@ -51,7 +51,7 @@ def one_line(text: str, limit: int = SHOWN) -> str:
 def cause(reason: str, limit: int = SHOWN) -> str:
     """The cause in a reason, without operation, addresses and the wrappings of client libraries."""
     plain = one_line(reason, 4 * limit)
-    short = _LONG.sub(_shortened, _WRAPPING.sub("", _OPERATION.sub("", plain, count=1)))
+    short = _WORD.sub(_shortened, _WRAPPING.sub("", _OPERATION.sub("", plain, count=1)))
     return one_line(short or plain, limit)
 
 
@@ -62,8 +62,9 @@ def shape(reason: str) -> str:
 
 
 def _shortened(found: re.Match[str]) -> str:
-    text = found[0]
-    return text if len(text) < _SHORT_PATH else f"{found['open']}…/{found['name']}"
+    """The last part of a long path or address."""
+    _, slash, name = found[0].rpartition("/")
+    return f"…/{name}" if slash and len(found[0]) > _SHORT_PATH else found[0]
 
 
 _TOKENS = (
