@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from pytest_datalake.errors import UsageError
 from pytest_datalake.report import coverage_change
-from pytest_datalake.report.history.facts import History
+from pytest_datalake.report.history import record
 from pytest_datalake.report.index import page
 from pytest_datalake.report.junit import junit
-from pytest_datalake.report.reading import read
+from pytest_datalake.report.reading import each_run, merge, read_rows
 from pytest_datalake.report.site_page import site_pages
 from pytest_datalake.report.verdict import judge
 
@@ -61,11 +61,12 @@ def make(paths: Sequence[Path], report_dir: Path) -> Built:
     Raises:
         UsageError: results cannot be read, or the directory cannot be written to.
     """
-    results = read(paths)
+    rows, notes = read_rows(paths)
+    results = merge(rows, notes)
     verdict = judge(results)
-    history = History()
     try:
         report_dir.mkdir(parents=True, exist_ok=True)
+        history = record.update(report_dir, each_run(rows), results, verdict.faults)
         change = coverage_change.update(report_dir, results.run)
         written = {
             "index.html": page(results, verdict, change, history).encode("utf-8"),

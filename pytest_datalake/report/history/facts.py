@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Status = Literal["ok", "flaky", "broken", "unknown"]
+State = Literal["", "new", "still", "fixed", "first"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ class Past:
     """
 
     status: Status = "unknown"
-    state: Literal["", "new", "still", "fixed", "first"] = "first"
+    state: State = "first"
     first_failure: str = ""
     last_success: str = ""
     runs: int = 0
@@ -82,10 +83,12 @@ class Day:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Availability:
-    """How a site or link did: the share of tests that passed, not counting failures that are another's fault.
+    """How a site or link did: the share of its tests that passed, as the mean of the runs.
+
+    A site's failures are those that it alone is to blame for; a link's are all on it.
 
     Attributes:
-        name: the site, or `SOURCE → DESTINATION` for a link between two endpoints.
+        name: the site, or `SOURCE → DESTINATION` for the link between two endpoints.
         status: with hysteresis: one bad run changes nothing unless it is unmistakable.
         since: ISO time of the run that decided the status.
         days7: availability over seven days, 0 to 1; None where nothing was tested.
