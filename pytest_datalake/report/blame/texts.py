@@ -34,6 +34,8 @@ _SORTS: tuple[tuple[str, str], ...] = (
 _END_OF_OPERATION = re.compile(
     r"^(?P<verb>[\w-]+) (?P<url>[a-z0-9+]+://\S+?)(?P<two> -> \S+)?: (?P<said>.*)$", re.DOTALL
 )
+_ADDRESS = re.compile(r"(?<![\w.\-\]])[\w.\-\[\]]{1,255}:\d{2,5}\b")
+_READ = 1_000
 _SERVICES = (
     ("the token issuer", r"jwks|openid-configuration|token endpoint|issuer .{0,60}(not|fail|unreach)"),
     ("VOMS", r"vomses|voms server|voms-proxy-init"),
@@ -54,7 +56,7 @@ def sort_of(reason: str) -> str:
 def accused(row: TestRow) -> str:
     """Id of the endpoint, or name of the central service, that a failed test's text blames; empty: none."""
     text = row.reason
-    low = text[:4000].lower()
+    low = text[:_READ].lower()
     for name, pattern in _SERVICES:
         if re.search(pattern, low):
             return name
@@ -77,7 +79,7 @@ def _accused_end(row: TestRow, text: str) -> str:
     named = re.match(r"\W*(SOURCE|DESTINATION)\b", said)
     if named:
         return named[1].lower()
-    mentioned = {_end_at(row, address) for address in re.findall(r"[\w.\-\[\]]+:\d{2,5}", said)} - {""}
+    mentioned = {_end_at(row, address) for address in _ADDRESS.findall(said[:_READ])} - {""}
     return mentioned.pop() if len(mentioned) == 1 else ""
 
 
