@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from pytest_datalake.report.blame.fault import Fault
+from pytest_datalake.report.blame.texts import accused
 from pytest_datalake.report.reasons import cause, shape
 from pytest_datalake.report.rows import KnownIssueRow
 
@@ -51,6 +52,9 @@ def _of_matrix(row: TestRow) -> _Group:
 
 
 def _single(row: TestRow) -> _Group:
+    blamed = accused(row) if row.link else ""
+    if blamed:
+        return "single", f"single:{blamed}", f"{blamed} is blamed by error texts, and by too little else"
     if row.link:
         at = f"{row.source} → {row.destination}"
         return "single", f"single:{at}", f"{at} failed, and too little else to say whose fault it is"
@@ -65,8 +69,11 @@ def _fault(
     kind, key, sentence = group
     rows = [tests[position] for position in positions]
     example = rows[0]
-    ends = [end for end in (example.cell, *(example.link or ())[:2]) if end in observations.doors]
-    sites = {observations.doors[end].site for end in ends} or {example.site} - {""}
+    blamed = accused(example) if kind == "single" else ""
+    ends = [end for end in (blamed,) if end] or [example.cell, *(example.link or ())[:2]]
+    sites = {observations.doors[end].site for end in ends if end in observations.doors} or {example.site} - {
+        ""
+    }
     return Fault(
         key=key,
         kind=kind,
@@ -85,5 +92,6 @@ def _fault(
 
 def _where(kind: Kind, row: TestRow) -> str:
     if kind == "single":
-        return f"{row.source} → {row.destination}" if row.link else row.cell or row.rse or row.site
+        link = f"{row.source} → {row.destination}" if row.link else ""
+        return accused(row) or link or row.cell or row.rse or row.site
     return {"engine": "the test run", "matrix": "the matrix", "not-run": "the test run"}[kind]
