@@ -223,7 +223,6 @@ def test_known_issues_keep_the_list_honest(playground: Playground, workers: list
     }
     other = ran.tests[f"test_something_else[{CELL}]"]["reason"]
     assert re.match(r"something else than the known issue at \S*matrix.yaml:\d+: assert ", other)
-    assert "assert b'wrong' == b'bytes'" in other
     ran.ends_with("DATA LAKE RED 1/13 tests, 6 known issues, 3 new failures, 2 fixed, 1 error")
     assert ran.code == 1
 
