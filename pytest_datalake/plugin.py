@@ -13,6 +13,7 @@ from pytest_datalake.fixtures.forged import (
     expired_proxy,
     expired_token,
     misdirected_token,
+    revoked_certificate,
     storage_with,
 )
 from pytest_datalake.fixtures.identities import identities
@@ -51,6 +52,7 @@ __all__ = [
     "missing_file",
     "pool",
     "refused",
+    "revoked_certificate",
     "scratch",
     "storage",
     "storage_as",
