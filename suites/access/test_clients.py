@@ -59,6 +59,7 @@ def test_davix_reads_and_writes(storage, test_file, tools, make_local, scratch, 
     assert storage.read("davix", offset=0, length=content.size + 1) == content.bytes()
 
 
+@pytest.mark.requirement("gfal-copy")
 @pytest.mark.cells(cover="pairwise", protocol="[drg]*")
 def test_gfal_copy_reads_and_writes(storage, test_file, tools, make_local, scratch):
     stored = test_file(size="64 KiB", at=storage)
