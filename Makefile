@@ -27,7 +27,11 @@ debian:
 nightly: setup ## test a whole lake: start it, run every suite against it, write reports/, stop it
 	@$(BIN)/python -m pytest suites/ -n 32 -q --allow-disruptive
 
-test: setup ## run the project's own tests
+.PHONY: browser
+browser:
+	@pytest_datalake/lake/install/debian.sh tests/debian-packages.txt
+
+test: setup browser ## run the project's own tests
 	@$(BIN)/python -m pytest -n 2 -q
 
 lint: setup ## ruff and mypy
@@ -35,7 +39,7 @@ lint: setup ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: setup ## measure, as ratios within one run, and write docs/benchmarks.md
+bench: setup browser ## measure, as ratios within one run, and write docs/benchmarks.md
 	@$(BIN)/python -m tests.bench --output docs/benchmarks.md
 
 clean: ## remove environments, caches and reports

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from pytest_datalake.errors import UsageError
 from pytest_datalake.report import coverage_change
+from pytest_datalake.report.history import record
 from pytest_datalake.report.index import page
 from pytest_datalake.report.junit import junit
-from pytest_datalake.report.reading import read
+from pytest_datalake.report.reading import each_run, merge, read_rows
+from pytest_datalake.report.site_page import site_pages
 from pytest_datalake.report.verdict import judge
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
     from pytest_datalake.report.coverage_change import CoverageChange
     from pytest_datalake.report.verdict import Verdict
+
+SITES = "sites"
+"""Where the pages of the sites are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +50,9 @@ class Built:
 
 
 def make(paths: Sequence[Path], report_dir: Path) -> Built:
-    """Write ``index.html``, ``junit.xml``, ``verdict.json`` and ``coverage.json``.
+    """Write ``index.html``, ``sites/``, ``junit.xml``, ``verdict.json`` and ``coverage.json``.
+
+    Pages of sites that are no longer tested are removed.
 
     Args:
         paths: results files, or directories that hold a ``results.jsonl``.
@@ -54,18 +61,26 @@ def make(paths: Sequence[Path], report_dir: Path) -> Built:
     Raises:
         UsageError: results cannot be read, or the directory cannot be written to.
     """
-    results = read(paths)
+    rows, notes = read_rows(paths)
+    results = merge(rows, notes)
     verdict = judge(results)
     try:
         report_dir.mkdir(parents=True, exist_ok=True)
+        history = record.update(report_dir, each_run(rows), results, verdict.faults)
         change = coverage_change.update(report_dir, results.run)
         written = {
-            "index.html": page(results, verdict, change).encode("utf-8"),
+            "index.html": page(results, verdict, change, history).encode("utf-8"),
             "junit.xml": junit(results),
             "verdict.json": json.dumps(verdict.to_json(), indent=1).encode("ascii") + b"\n",
         }
+        for name, text in site_pages(results, verdict, history).items():
+            written[f"{SITES}/{name}"] = text.encode("utf-8")
+        (report_dir / SITES).mkdir(exist_ok=True)
         for name, content in written.items():
             _replace(report_dir / name, content)
+        for old in (report_dir / SITES).glob("*.html"):
+            if f"{SITES}/{old.name}" not in written:
+                old.unlink()
     except OSError as error:
         raise UsageError(
             f"cannot write the report to {report_dir}: {error.strerror}. "

@@ -1,170 +1,100 @@
 """``index.html``: the matrix page, one file that loads nothing from anywhere.
 
-The grids and tables are plain HTML, readable without scripts; the script shows the evidence behind a cell.
-The content security policy allows just our style and our script, by hash, and no connection at all.
+The verdict, the faults, the sites and the known issues are plain HTML, readable without scripts. The grids
+and the list of results are drawn by the script, out of a packed table of all results.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections import defaultdict
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader
-from markupsafe import Markup
-
-from pytest_datalake.report.evidence_data import pack
-from pytest_datalake.report.panels import Grids
-from pytest_datalake.report.problems import NOT_GREEN, one_line
-from pytest_datalake.report.rows import OUTCOMES, SEVERITY, KnownIssueRow, Outcome
+from pytest_datalake.report.evidence_data import data, endpoints_of
+from pytest_datalake.report.fault_cards import cards
+from pytest_datalake.report.known_issues import known_issues
+from pytest_datalake.report.page import lasted, render
+from pytest_datalake.report.rows import OUTCOMES
+from pytest_datalake.report.site_lines import site_lines
+from pytest_datalake.report.trend import trend
 
 if TYPE_CHECKING:
     from pytest_datalake.report.coverage_change import CoverageChange
+    from pytest_datalake.report.history.facts import History
     from pytest_datalake.report.reading import Results
+    from pytest_datalake.report.rows import RunRow
     from pytest_datalake.report.verdict import Verdict
 
-TEMPLATES = Path(__file__).parent / "templates"
-
-ROWS_SHOWN = 200
-GLYPHS: dict[Outcome, str] = {
-    "passed": "✓",
-    "failed": "✗",
-    "error": "!",
-    "known-issue": "K",
-    "fixed": "↑",
-    "not-run": "\N{EN DASH}",
-}
-LETTERS: dict[Outcome, str] = {
-    "passed": "p",
-    "failed": "f",
-    "error": "e",
-    "known-issue": "k",
-    "fixed": "x",
-    "not-run": "n",
-}
-MEANINGS: dict[Outcome, str] = {
-    "passed": "passed",
-    "failed": "failed: the lake did not do what it declares",
-    "error": "error: the test engine or its environment failed",
-    "known-issue": "known issue: failed as the matrix says",
-    "fixed": "fixed: a known issue that no longer fails",
-    "not-run": "planned, but without a result",
-}
+SCRIPTS = (
+    "dom.js",
+    "table.js",
+    "query.js",
+    "squares.js",
+    "matrix.js",
+    "grids.js",
+    "evidence.js",
+    "results.js",
+    "main.js",
+)
+FAULTS_SHOWN = 24
+LINKS_SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedRow:
-    """One line of the table of what is not green."""
+def page(results: Results, verdict: Verdict, change: CoverageChange, history: History) -> str:
+    """The page as text.
 
-    outcome: Outcome
-    test: str
-    capability: str
-    requirement: str
-    where: str
-    sites: str
-    reason: str
-    reproduce: str
-    group: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownIssueLine:
-    """One entry of the matrix and how many tests it was applied to."""
-
-    issue: KnownIssueRow
-    count: int
-    where: str
-    web: bool
-
-
-def page(results: Results, verdict: Verdict, change: CoverageChange) -> str:
-    """The page as text."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    style = (TEMPLATES / "index.css").read_text(encoding="utf-8")
-    script = (TEMPLATES / "index.js").read_text(encoding="utf-8")
-    grids = Grids(results)
-    bad = sorted(
-        (row for row in results.tests if row.outcome in NOT_GREEN),
-        key=lambda row: (-SEVERITY[row.outcome], row.site, row.nodeid),
-    )
-    ends = {endpoint.id: endpoint.site for endpoint in results.run.endpoints}
-    failed = [
-        FailedRow(
-            outcome=row.outcome,
-            test=one_line(row.test or row.nodeid, 120),
-            capability=row.capability,
-            requirement=row.requirement,
-            where=grids.place(row)[1]
-            if row.link
-            else f"{row.cell or row.rse or row.site} {row.auth}".strip(),
-            sites=" ".join(sorted({row.site, ends.get(row.source, "")} - {""})),
-            reason=one_line(row.reason, 300),
-            reproduce=one_line(row.reproduce, 600),
-            group=grids.number(row),
-        )
-        for row in bad[:ROWS_SHOWN]
-    ]
-    data = pack(results.tests, grids.groups)
-    return environment.get_template("index.html.j2").render(
-        run=results.run,
+    Args:
+        results: what was found.
+        verdict: what it came to.
+        change: of the declared coverage.
+        history: of earlier runs; may be empty.
+    """
+    run = results.run
+    endpoints = endpoints_of(run.endpoints, results.tests)
+    site_of = {endpoint.id: endpoint.site for endpoint in endpoints}
+    faults = cards(verdict.faults, results.tests, site_of, history)
+    numbers = {row.nodeid: number for number, row in enumerate(results.tests)}
+    extra: dict[str, Any] = {
+        "faults": [fault.tests for fault in verdict.faults],
+        "unsupported": _unsupported(run),
+        "past": {
+            numbers[nodeid]: [past.last_success, past.first_failure, past.recent, past.state, past.status]
+            for nodeid, past in history.tests.items()
+            if nodeid in numbers
+        },
+    }
+    lines = site_lines(results.tests, endpoints, faults, history)
+    unsteady = [link for link in history.links if link.status != "ok" and link.days30 is not None]
+    return render(
+        "index.html.j2",
+        styles=("base.css", "index.css"),
+        scripts=SCRIPTS,
+        run=run,
         verdict=verdict,
         change=change,
-        notes=results.notes,
-        started=_readable(verdict.started),
-        lasted=_lasted(verdict.started, verdict.finished),
-        grids=grids,
-        failed=failed,
-        not_shown=len(bad) - len(failed),
-        known=_known(results, grids),
-        sites=sorted({endpoint.site for endpoint in results.run.endpoints} - {""}),
+        history=history,
+        before=history.runs[-2] if len(history.runs) > 1 else None,
+        notes=(*results.notes, *history.notes),
+        lasted=lasted(verdict.started, verdict.finished),
+        faults=faults[:FAULTS_SHOWN],
+        more_faults=len(faults) - FAULTS_SHOWN,
+        sites=lines,
+        pages={line.site: line.page for line in lines},
+        links=sorted(unsteady, key=lambda link: (link.days7 is None, link.days7, link.days30))[:LINKS_SHOWN],
+        more_links=len(unsteady) - LINKS_SHOWN,
+        known=known_issues(results.tests, run.started),
+        trend=trend,
         outcomes=OUTCOMES,
-        glyph=GLYPHS,
-        letter=LETTERS,
-        meaning=MEANINGS,
-        style=Markup(style),  # noqa: S704  # a file of this package
-        script=Markup(script),  # noqa: S704  # a file of this package
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-        data=data,
+        data=data(results.tests, endpoints, _experiments(run), extra),
     )
 
 
-def _known(results: Results, grids: Grids) -> list[KnownIssueLine]:
-    where: dict[KnownIssueRow, list[str]] = defaultdict(list)
-    for row in results.tests:
-        if row.outcome in {"known-issue", "fixed"}:
-            where[row.known_issue or KnownIssueRow(reason=one_line(row.reason))].append(grids.place(row)[1])
-    lines = []
-    for issue, places in sorted(where.items(), key=lambda item: -len(item[1])):
-        distinct = sorted(set(places))
-        more = f" and {len(distinct) - 4} more" if len(distinct) > 4 else ""
-        web = issue.reference.startswith(("https://", "http://"))
-        lines.append(
-            KnownIssueLine(issue=issue, count=len(places), where="; ".join(distinct[:4]) + more, web=web)
-        )
-    return lines
+def _experiments(run: RunRow) -> dict[str, str]:
+    """Experiment by identity; where a run does not say so, an identity has its experiment's name."""
+    return {name: name for name in run.experiments} | run.identities
 
 
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
-
-
-def _readable(moment: str) -> str:
-    try:
-        return datetime.fromisoformat(moment).strftime("%-d %B %Y, %H:%M %Z").strip()
-    except ValueError:
-        return moment
-
-
-def _lasted(started: str, finished: str) -> str:
-    try:
-        seconds = int((datetime.fromisoformat(finished) - datetime.fromisoformat(started)).total_seconds())
-    except (ValueError, TypeError):
-        return ""
-    return f"{seconds // 60} min {seconds % 60:02d} s" if seconds >= 60 else f"{seconds} s"
+def _unsupported(run: RunRow) -> dict[str, list[str]]:
+    found = defaultdict(list)
+    for item in run.unsupported:
+        found[item.capability].append(item.endpoint)
+    return dict(found)

@@ -10,7 +10,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from pytest_datalake.report.problems import one_line
+from pytest_datalake.report.reasons import one_line
 
 if TYPE_CHECKING:
     from pytest_datalake.report.reading import Results

@@ -9,7 +9,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from pytest_datalake.report.problems import one_line
+from pytest_datalake.report.reasons import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from pytest_datalake.report.rows import EndpointRow
+
 _log = logging.getLogger(__name__)
 
 
@@ -54,18 +56,43 @@ class Results:
         """The newest run, or an empty one."""
         return self.runs[-1] if self.runs else RunRow(run_id="")
 
+    @property
+    def endpoints(self) -> tuple[EndpointRow, ...]:
+        """The endpoints of all runs, each as the newest of them has it."""
+        return tuple({row.id: row for run in self.runs for row in run.endpoints}.values())
+
 
 def read(paths: Sequence[Path]) -> Results:
-    """Results of files, or of directories that hold a ``results.jsonl``.
+    """Results of files, or of directories.
+
+    A directory stands for its ``results.jsonl``, or else for all ``*.jsonl`` files below it.
+
+    Raises:
+        UsageError: a path cannot be read, or was written by a newer version.
+    """
+    rows, notes = read_rows(paths)
+    return merge(rows, notes)
+
+
+def read_rows(paths: Sequence[Path]) -> tuple[list[Row], list[str]]:
+    """The rows of files or directories, and what could not be read.
 
     Raises:
         UsageError: a path cannot be read, or was written by a newer version.
     """
     notes: list[str] = []
-    rows = [row for path in paths for row in _rows(path / FILE_NAME if path.is_dir() else path, notes)]
+    rows = [row for path in paths for file in _files(path) for row in _rows(file, notes)]
     for note in notes:
         _log.warning("%s", note)
-    return merge(rows, notes)
+    return rows, notes
+
+
+def each_run(rows: Iterable[Row]) -> list[Results]:
+    """The results of each run for itself, in the order of their first rows."""
+    by_run: dict[str, list[Row]] = {}
+    for row in rows:
+        by_run.setdefault(row.run_id, []).append(row)
+    return [merge(of_run) for of_run in by_run.values()]
 
 
 def parse(line: bytes) -> Row | None:
@@ -144,6 +171,17 @@ def _row(document: object) -> Row | None:
     if kind == "test":
         return TestRow.from_json(document)
     return EndRow.from_json(document) if kind == "end" else None
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    if (path / FILE_NAME).exists():
+        return [path / FILE_NAME]
+    found = sorted(path.rglob("*.jsonl"))
+    if not found:
+        raise UsageError(f"no results in {path}: neither {FILE_NAME} nor any other *.jsonl file")
+    return found
 
 
 def _rows(path: Path, notes: list[str]) -> Iterator[Row]:

@@ -12,8 +12,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from pytest_datalake.report.blame.fault import Fault
 from pytest_datalake.report.coverage_change import Coverage
-from pytest_datalake.report.problems import Problem
 from pytest_datalake.report.rows import (
     EndpointRow,
     EndRow,
@@ -37,7 +37,7 @@ DESCRIBED: dict[str, type[Any]] = {
         EndRow,
         Verdict,
         Counts,
-        Problem,
+        Fault,
         Coverage,
     )
 }

@@ -116,6 +116,7 @@ class RunRow:
         options: the options of the run.
         vo: virtual organisation.
         experiments: names of its experiments.
+        identities: experiment by the name of an identity.
     """
 
     run_id: str
@@ -130,6 +131,7 @@ class RunRow:
     options: dict[str, Any] = field(default_factory=dict)
     vo: str = ""
     experiments: tuple[str, ...] = ()
+    identities: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The row as it is written."""
@@ -170,7 +172,8 @@ class TestRow:
         evidence: what was really moved and used: `bytes`, `checksum`, `mode`, `protocol`, `client_crashes`...
         reproduce: command that repeats it, without secrets.
         known_issue: the matrix entry behind a `known-issue` or `fixed` outcome, else null.
-        details: long text, such as a traceback or the lines of a server's log. Cut at 16 kB.
+        logs: lines that servers logged at the time of the test, by endpoint; shown to the endpoint's site.
+        details: long text, such as a traceback. Cut at 16 kB.
     """
 
     __test__ = False
@@ -199,6 +202,7 @@ class TestRow:
     evidence: dict[str, Any] = field(default_factory=dict)
     reproduce: str = ""
     known_issue: KnownIssueRow | None = None
+    logs: dict[str, str] = field(default_factory=dict)
     details: str = ""
 
     @property
@@ -211,7 +215,7 @@ class TestRow:
         document = {"type": "test", **asdict(self)}
         document["reason"] = cut(self.reason, REASON_LIMIT)
         document["details"] = cut(self.details, DETAILS_LIMIT)
-        for name in ("known_issue", "details"):
+        for name in ("known_issue", "logs", "details"):
             if not document[name]:
                 del document[name]
         return document

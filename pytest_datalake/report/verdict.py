@@ -10,12 +10,13 @@ from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from pytest_datalake.report.problems import Problem, explain
+from pytest_datalake.report.blame.attribution import blame
 from pytest_datalake.report.rows import SEVERITY, Outcome, TestRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from pytest_datalake.report.blame.fault import Fault
     from pytest_datalake.report.reading import Results
 
 Word = Literal["GREEN", "RED", "INCOMPLETE"]
@@ -85,7 +86,7 @@ class Verdict:
         links: links by how they ended; null where no link was planned.
         tests: tests by how they ended.
         capabilities: the same by capability.
-        problems: what is not green, grouped by its probable cause, the largest first.
+        faults: what is behind everything that is not green, the likeliest cause of most first.
         reasons: why it is not green, besides the tests' own outcomes.
         run_ids: the runs that were merged, oldest first.
         started: ISO time at which the newest run started.
@@ -102,7 +103,7 @@ class Verdict:
     links: Counts | None
     tests: Counts
     capabilities: dict[str, Counts] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
+    faults: tuple[Fault, ...] = ()
     reasons: tuple[str, ...] = ()
     run_ids: tuple[str, ...] = ()
     started: str = ""
@@ -112,7 +113,10 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         """The document as it is written."""
-        return asdict(self)
+        document = asdict(self)
+        for fault in document["faults"]:
+            del fault["tests"]
+        return document
 
 
 def judge(results: Results) -> Verdict:
@@ -131,8 +135,8 @@ def judge(results: Results) -> Verdict:
         matrix_word = _with(links.word, broken)
         lines.append(links.line("TRANSFER MATRIX", matrix_word, "links"))
     lines.append(tests.line("DATA LAKE", word, "tests"))
-    problems = explain(results.tests, results.run.endpoints)
-    worst = [problem.line for problem in problems[:WORST_SHOWN]]
+    faults = blame(results.tests, results.endpoints)
+    worst = [fault.line for fault in faults[:WORST_SHOWN]]
     return Verdict(
         word=word,
         exit_code=_exit_code(results, tests, word),
@@ -141,7 +145,7 @@ def judge(results: Results) -> Verdict:
         links=links,
         tests=tests,
         capabilities=capabilities,
-        problems=problems,
+        faults=faults,
         reasons=tuple(broken),
         run_ids=tuple(run.run_id for run in results.runs),
         started=results.run.started,

@@ -218,7 +218,7 @@ def test_never_green_with_a_missing_result(tests: list[TestRow], data: st.DataOb
 
 
 @given(tests=st.lists(test_rows, max_size=30, unique_by=lambda row: row.nodeid))
-def test_every_bad_result_is_in_exactly_one_problem(tests: list[TestRow]) -> None:
+def test_every_bad_result_is_in_exactly_one_fault(tests: list[TestRow]) -> None:
     verdict = verdict_of(*tests)
     bad = verdict.tests.failed + verdict.tests.errors + verdict.tests.fixed + verdict.tests.not_run
-    assert sum(problem.count for problem in verdict.problems) == bad
+    assert sum(fault.count for fault in verdict.faults) == bad

@@ -1,13 +1,13 @@
 #!/bin/sh
-# Installs the Debian packages that the embedded lake needs and lacks. Starts no system service:
+# Installs the Debian packages that the embedded lake, or the list that is named, needs and lacks. Starts no service:
 # a policy-rc.d (Debian Policy 9.3.3) forbids it while dpkg runs, and what was there before is put back.
 set -eu
-here=$(dirname "$0")
+list=${1:-$(dirname "$0")/debian-packages.txt}
 missing=
 while read -r package proof _purpose; do
     case "$package" in '#'* | '') continue ;; esac
     [ -e "$proof" ] || missing="$missing $package"
-done <"$here/debian-packages.txt"
+done <"$list"
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" -eq 0 ]; then

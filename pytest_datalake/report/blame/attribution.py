@@ -1,0 +1,213 @@
+"""From result rows to faults: every result that is not green is attributed to just one of them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_datalake.report.blame.contrast import contrast
+from pytest_datalake.report.blame.fault import Fault
+from pytest_datalake.report.blame.hypotheses import Space
+from pytest_datalake.report.blame.leftovers import leftovers
+from pytest_datalake.report.blame.observations import Observations
+from pytest_datalake.report.blame.search import CERTAIN, Found, Search
+from pytest_datalake.report.blame.texts import accused, sort_of
+from pytest_datalake.report.blame.wording import kind, sentence, where
+from pytest_datalake.report.reasons import cause, shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from pytest_datalake.report.blame.fault import Confidence
+    from pytest_datalake.report.blame.hypotheses import Hypothesis
+    from pytest_datalake.report.rows import EndpointRow, TestRow
+
+_FLAKY = 0.95
+_CLEAR = 0.8
+_FEW = 2
+_SHOWN = 3
+
+
+def blame(tests: Sequence[TestRow], endpoints: Iterable[EndpointRow]) -> tuple[Fault, ...]:
+    """The most likely faults, those that explain most first; then what is nobody's fault in the lake.
+
+    Args:
+        tests: all rows, one a test.
+        endpoints: the lake.
+    """
+    observations = Observations(tests, endpoints)
+    space = Space(observations)
+    search = Search(observations, space)
+    found = search.run()
+    shares = _attributed(search, found, tests, observations)
+    faults = [
+        _Writer(one, [tests[position] for position in positions], observations, space, search).fault(
+            tuple(positions)
+        )
+        for one, positions in zip(found, shares, strict=True)
+        if positions
+    ]
+    faults.sort(key=lambda fault: -fault.count)
+    explained = {position for fault in faults for position in fault.tests}
+    return (*faults, *leftovers(tests, explained, observations))
+
+
+def _attributed(
+    search: Search, found: Sequence[Found], tests: Sequence[TestRow], observations: Observations
+) -> list[list[int]]:
+    """The failures of each fault.
+
+    Those in the reach of several go to one that their own text blames, then to the surest cause.
+    """
+    covering: dict[int, list[int]] = defaultdict(list)
+    for number, one in enumerate(found):
+        for group in one.reach.failing:
+            covering[group].append(number)
+
+    def surest(numbers: Sequence[int], position: int) -> int:
+        blamed = accused(tests[position])
+        ranked = [
+            (_is_within(blamed, found[number].hypothesis, observations), found[number].rate, -number)
+            for number in numbers
+        ]
+        return -max(ranked)[2]
+
+    shares: list[list[int]] = [[] for _ in found]
+    for group, numbers in covering.items():
+        for position in observations.tallies[search.failing[group]].failures:
+            shares[surest(numbers, position) if len(numbers) > 1 else numbers[0]].append(position)
+    return [sorted(share) for share in shares]
+
+
+def _is_within(blamed: str, hypothesis: Hypothesis, observations: Observations) -> bool:
+    """Whether the endpoint, or the central service, is part of what a hypothesis blames."""
+    door = observations.doors.get(blamed)
+    if hypothesis.scope == "lake":
+        return True
+    if door is None:
+        return False
+    places = {
+        "site": (door.site,),
+        "rse": (door.rse,),
+        "door": (door.site, door.protocol),
+        "endpoint": (door.endpoint,),
+        "technology": (door.technology,),
+        "protocol": (door.protocol,),
+    }
+    if hypothesis.scope == "link":
+        return places[hypothesis.level][0] in hypothesis.place
+    return places[hypothesis.level] == hypothesis.place
+
+
+class _Writer:
+    """Puts one fault that was found into words.
+
+    Args:
+        found: the fault.
+        rows: the failures that are attributed to it.
+        observations: everything that was seen.
+        space: all hypotheses.
+        search: what they reach.
+    """
+
+    def __init__(
+        self,
+        found: Found,
+        rows: Sequence[TestRow],
+        observations: Observations,
+        space: Space,
+        search: Search,
+    ) -> None:
+        self._rows = rows
+        self._observations = observations
+        self._space = space
+        self._search = search
+        self._accused = Counter(name for row in rows if (name := accused(row)))
+        self._found, self._by_text = self._with_texts(found)
+
+    def fault(self, positions: tuple[int, ...]) -> Fault:
+        """The fault, with the positions of its tests."""
+        hypothesis = self._found.hypothesis
+        alike: dict[str, list[TestRow]] = defaultdict(list)
+        for row in self._rows:
+            alike[shape(row.reason)].append(row)
+        reasons = sorted(alike.values(), key=lambda rows: -len(rows))
+        example = reasons[0][0]
+        share = self._found.reach.share
+        return Fault(
+            key=hypothesis.key,
+            kind=kind(hypothesis),
+            where=where(hypothesis),
+            sentence=sentence(hypothesis, self._sort(), flaky=share < _FLAKY),
+            contrast=contrast(hypothesis, self._observations, self._space),
+            confidence=self._confidence(),
+            sites=self._space.sites(hypothesis),
+            count=len(self._rows),
+            of=self._found.reach.passes + self._found.reach.failures,
+            evidence=tuple(self._evidence(reasons)),
+            alternatives=tuple(where(rival) for rival in self._found.rivals[:_SHOWN]),
+            disagreement=self._disagreement(),
+            reason=example.reason,
+            nodeid=example.nodeid,
+            reproduce=example.reproduce,
+            tests=positions,
+        )
+
+    def _sort(self) -> str:
+        """The sort of failure, where most rows tell of the same."""
+        name, count = Counter(sort_of(row.reason) for row in self._rows).most_common(1)[0]
+        return name if 2 * count > len(self._rows) else ""
+
+    def _confidence(self) -> Confidence:
+        if self._found.rivals:
+            return "likely" if self._by_text else "ambiguous"
+        return "certain" if self._found.margin >= CERTAIN else "likely"
+
+    def _with_texts(self, found: Found) -> tuple[Found, bool]:
+        """Where the pattern leaves it open and the texts clearly speak for one, that is the fault."""
+        agreeing = [
+            hypothesis
+            for hypothesis in (found.hypothesis, *found.rivals)
+            if hypothesis.scope != "link"
+            and self._accused.total() >= _FEW
+            and self._agreeing(hypothesis) >= _CLEAR * self._accused.total()
+        ]
+        if len(agreeing) != 1 or not found.rivals:
+            return found, False
+        rivals = tuple(one for one in (found.hypothesis, *found.rivals) if one not in agreeing)
+        reach = self._search.reaches[agreeing[0]]
+        return replace(found, hypothesis=agreeing[0], reach=reach, rivals=rivals), True
+
+    def _agreeing(self, hypothesis: Hypothesis) -> int:
+        """How many texts blame what this hypothesis blames."""
+        return sum(
+            count for name, count in self._accused.items() if _is_within(name, hypothesis, self._observations)
+        )
+
+    def _evidence(self, reasons: Sequence[Sequence[TestRow]]) -> Iterator[str]:
+        for rows in reasons[:_SHOWN]:
+            yield f"{len(rows)}: {cause(rows[0].reason) or 'no reason given'}"
+        told = self._accused.total()
+        agreeing = self._agreeing(self._found.hypothesis)
+        if self._by_text:
+            others = " or ".join(where(rival) for rival in self._found.rivals[:_SHOWN])
+            yield f"the pattern alone would fit {others} as well; {agreeing} of {told} error texts decide"
+        elif told and agreeing >= _CLEAR * told and self._found.hypothesis.scope != "lake":
+            yield f"{agreeing} of {told} error texts that name somebody agree"
+
+    def _disagreement(self) -> str:
+        """What the texts say, where most of those that blame somebody blame somebody else."""
+        told = self._accused.total()
+        others = told - self._agreeing(self._found.hypothesis)
+        if told < _FEW or 2 * others <= told:
+            return ""
+        blamed = Counter(
+            {
+                name: count
+                for name, count in self._accused.items()
+                if not _is_within(name, self._found.hypothesis, self._observations)
+            }
+        )
+        names = ", ".join(f"{name} ({count})" for name, count in blamed.most_common(_SHOWN))
+        return f"{others} of {told} error texts blame another: {names}; ask both"

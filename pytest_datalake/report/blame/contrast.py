@@ -1,0 +1,77 @@
+"""What works beside a fault: the same place in another role, by another credential, over another protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_datalake.report.blame.hypotheses import Hypothesis, Space
+    from pytest_datalake.report.blame.observations import Attributes, Observations
+
+    Names = Callable[[Attributes], set[str]]
+
+_WORKS = 0.9
+_SHOWN = 2
+
+_LIMITS = {
+    "family": "the same with {}",
+    "auth": "the same with {}",
+    "group": "the same for {}",
+    "layer": "the same in {}",
+    "capability": "tests of {} there",
+    "test": "other tests there",
+}
+
+
+def contrast(fault: Hypothesis, observations: Observations, space: Space) -> str:
+    """What works beside a fault, in words with counts; empty where nothing does, or nothing was tested."""
+    phrases = []
+    for phrase, beside, names in _besides(fault, observations):
+        passes = failures = 0
+        values: set[str] = set()
+        for attributes, tally in observations.tallies.items():
+            if covers(beside, attributes, space) and not covers(fault, attributes, space):
+                passes += tally.passes
+                failures += len(tally.failures)
+                values |= names(attributes)
+        if passes and passes / (passes + failures) >= _WORKS:
+            others = " and ".join(sorted(values - {""})[:3])
+            works = "works" if passes + failures == 1 else "work"
+            phrases.append(f"{phrase.format(others)} {works}: {passes} of {passes + failures}")
+    return "; ".join(phrases[:_SHOWN])
+
+
+def covers(hypothesis: Hypothesis, attributes: Attributes, space: Space) -> bool:
+    """Whether tests with such attributes are in the reach of a fault."""
+    limited = all(getattr(attributes, name) == value for name, value in hypothesis.limits)
+    return limited and hypothesis[:3] in space.places(attributes)
+
+
+def _besides(fault: Hypothesis, observations: Observations) -> Iterator[tuple[str, Hypothesis, Names]]:
+    """What is called how, what it is, and what the tests in it are called."""
+    for name, _ in fault.limits:
+        rest = tuple(limit for limit in fault.limits if limit[0] != name)
+        yield _LIMITS[name], fault._replace(limits=rest), _values(name)
+    if fault.level == "door":
+        beside = fault._replace(level="site", place=fault.place[:1])
+        yield "the same over {}", beside, lambda attributes: _protocols(attributes, observations)
+    if fault.scope in {"source", "destination"}:
+        opposite = {"source": "destination", "destination": "source"}[fault.scope]
+        yield f"copies with it as {opposite}", fault._replace(scope=opposite), _nameless
+    if fault.scope == "link":
+        for scope, way, name in zip(("source", "destination"), ("from", "to"), fault.place, strict=True):
+            yield f"other copies {way} {name}", fault._replace(scope=scope, place=(name,)), _nameless
+
+
+def _values(name: str) -> Names:
+    return lambda attributes: {getattr(attributes, name) or attributes.auth}
+
+
+def _protocols(attributes: Attributes, observations: Observations) -> set[str]:
+    return {observations.doors[end].protocol for end in attributes.ends}
+
+
+def _nameless(_attributes: Attributes) -> set[str]:
+    return set()

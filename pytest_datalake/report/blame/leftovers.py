@@ -1,0 +1,89 @@
+"""What is not green and is blamed on nobody: single failures, engine errors, known issues, tests not run."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from pytest_datalake.report.blame.fault import Fault
+from pytest_datalake.report.reasons import cause, shape
+from pytest_datalake.report.rows import KnownIssueRow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence, Set
+
+    from pytest_datalake.report.blame.fault import Kind
+    from pytest_datalake.report.blame.observations import Observations
+    from pytest_datalake.report.rows import TestRow
+
+_ORDER: tuple[Kind, ...] = ("single", "matrix", "engine", "not-run")
+_Group = tuple["Kind", str, str]
+"""Kind, key, sentence."""
+
+
+def leftovers(tests: Sequence[TestRow], explained: Set[int], observations: Observations) -> tuple[Fault, ...]:
+    """Groups of what no fault explains, by kind, the largest first."""
+    groups: dict[_Group, list[int]] = defaultdict(list)
+    for position, row in enumerate(tests):
+        if position not in explained and (group := _group(row)) is not None:
+            groups[group].append(position)
+    faults = [_fault(group, positions, tests, observations) for group, positions in groups.items()]
+    return tuple(sorted(faults, key=lambda fault: (_ORDER.index(fault.kind), -fault.count, fault.key)))
+
+
+def _group(row: TestRow) -> _Group | None:
+    key, why = shape(row.reason), cause(row.reason) or "no reason given"
+    if row.outcome == "error":
+        return "engine", f"engine:{key}", f"the test run itself failed: {why}"
+    if row.outcome == "not-run":
+        return "not-run", f"not-run:{key}", f"not run: {why}"
+    if row.outcome == "fixed" or (row.outcome == "failed" and row.known_issue):
+        return _of_matrix(row)
+    return _single(row) if row.outcome == "failed" else None
+
+
+def _of_matrix(row: TestRow) -> _Group:
+    issue = row.known_issue or KnownIssueRow()
+    named = issue.location or issue.reason
+    if row.outcome == "fixed":
+        return "matrix", f"fixed:{named}", f"a known issue no longer fails: remove it ({named})"
+    return "matrix", f"expired:{named}", f"a known issue expired on {issue.until}: mend or renew it ({named})"
+
+
+def _single(row: TestRow) -> _Group:
+    if row.link:
+        at = f"{row.source} → {row.destination}"
+        return "single", f"single:{at}", f"{at} failed, and too little else to say whose fault it is"
+    at = row.cell or row.rse or row.site
+    test = row.test or row.nodeid
+    return "single", f"single:{at}:{test}", f"{test} fails at {at}" if at else f"{test} fails"
+
+
+def _fault(
+    group: _Group, positions: Sequence[int], tests: Sequence[TestRow], observations: Observations
+) -> Fault:
+    kind, key, sentence = group
+    rows = [tests[position] for position in positions]
+    example = rows[0]
+    ends = [end for end in (example.cell, *(example.link or ())[:2]) if end in observations.doors]
+    sites = {observations.doors[end].site for end in ends} or {example.site} - {""}
+    return Fault(
+        key=key,
+        kind=kind,
+        where=_where(kind, example),
+        sentence=sentence,
+        sites=tuple(sorted(sites)) if kind == "single" else (),
+        outcome=Counter(row.outcome for row in rows).most_common(1)[0][0],
+        count=len(rows),
+        of=len(rows),
+        reason=example.reason,
+        nodeid=example.nodeid,
+        reproduce=example.reproduce,
+        tests=tuple(positions),
+    )
+
+
+def _where(kind: Kind, row: TestRow) -> str:
+    if kind == "single":
+        return f"{row.source} → {row.destination}" if row.link else row.cell or row.rse or row.site
+    return {"engine": "the test run", "matrix": "the matrix", "not-run": "the test run"}[kind]

@@ -1,0 +1,134 @@
+"""Result rows as observations: what a test touched, and whether it worked.
+
+Only passes and failures say something about the lake. A refusal that came as it should says nothing of
+whether the place works, except about that very test.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pytest_datalake.report.rows import EndpointRow, TestRow
+
+LIMITS = ("auth", "family", "group", "layer", "capability", "test")
+"""Attributes of a test that a fault may be limited to, besides its places."""
+
+TOKENS, CERTIFICATES = "tokens", "X.509"
+
+
+class Attributes(NamedTuple):
+    """What tests have in common that differ only in what they do there; endpoints by id, empty: none."""
+
+    source: str
+    destination: str
+    cell: str
+    auth: str
+    family: str
+    group: str
+    layer: str
+    capability: str
+    test: str
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The endpoints that are touched."""
+        return tuple(end for end in (self.source, self.destination, self.cell) if end)
+
+
+@dataclass(slots=True)
+class Tally:
+    """How tests with the same attributes ended.
+
+    Attributes:
+        failures: positions of the tests that failed.
+        passes: number of passes that say that the place works.
+        refusals: number of passes of tests whose point is to be refused.
+    """
+
+    failures: list[int] = field(default_factory=list)
+    passes: int = 0
+    refusals: int = 0
+
+
+class Door(NamedTuple):
+    """An endpoint's place in the lake."""
+
+    endpoint: str
+    rse: str
+    site: str
+    protocol: str
+    technology: str
+
+
+class Observations:
+    """All observations, and the lake as far as they have seen it.
+
+    Args:
+        tests: rows; those that neither passed nor failed, or failed as an expired known issue, are left out.
+        endpoints: the lake; endpoints that are missing here are made up from their ids.
+    """
+
+    def __init__(self, tests: Sequence[TestRow], endpoints: Iterable[EndpointRow]) -> None:
+        self.doors = {
+            row.id: Door(
+                row.id, row.rse or row.id, row.site or row.rse or row.id, row.protocol, row.technology
+            )
+            for row in endpoints
+        }
+        self.tallies: dict[Attributes, Tally] = defaultdict(Tally)
+        for position, row in enumerate(tests):
+            if counts(row):
+                self._add(position, row)
+        self.seen = {self.doors[end] for attributes in self.tallies for end in attributes.ends}
+
+    def values(self, limit: str) -> set[str]:
+        """The values of an attribute that were seen."""
+        at = Attributes._fields.index(limit)
+        return {attributes[at] for attributes in self.tallies} - {""}
+
+    def _add(self, position: int, row: TestRow) -> None:
+        cell = row.cell if not row.link else ""
+        link = row.link or ("", "", "")
+        attributes = Attributes(
+            source=link[0],
+            destination=link[1],
+            cell=cell,
+            auth=row.auth,
+            family=family(row.auth),
+            group=row.identity,
+            layer="streamed" if row.streamed else row.layer,
+            capability=row.capability,
+            test=row.test,
+        )
+        tally = self.tallies[attributes]
+        if row.outcome == "failed":
+            tally.failures.append(position)
+        elif "refusal" in row.evidence:
+            tally.refusals += 1
+        else:
+            tally.passes += 1
+        for end in attributes.ends:
+            if end not in self.doors:
+                self.doors[end] = _unknown(end, row.site if end in {link[1], cell} else "")
+
+
+def counts(row: TestRow) -> bool:
+    """Whether a result says something about the lake."""
+    return row.outcome == "passed" or (row.outcome == "failed" and row.known_issue is None)
+
+
+def family(auth: str) -> str:
+    """The kind of credential behind an auth; empty for those that are alone of their kind."""
+    if auth.startswith("token-"):
+        return TOKENS
+    return CERTIFICATES if auth.startswith("x509") else ""
+
+
+def _unknown(endpoint: str, site: str) -> Door:
+    rse, _, protocol = endpoint.rpartition(".")
+    return Door(endpoint, rse or endpoint, site or rse or endpoint, protocol, "")

@@ -1,0 +1,106 @@
+"""Faults as the pages show them: the cause first, what to look at, and the commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pytest_datalake.report.reasons import cause, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_datalake.report.blame.fault import Fault
+    from pytest_datalake.report.history.facts import History
+    from pytest_datalake.report.rows import TestRow
+
+_OR = "  # or: "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commands:
+    """How to repeat a test: by hand with the protocol's own client (may be empty), and with pytest."""
+
+    by_hand: str
+    pytest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultCard:
+    """One fault, ready to be shown.
+
+    Attributes:
+        number: its position; also its anchor.
+        fault: what is known of it.
+        cause: the commonest reason, cause first.
+        meaning: what that usually means; may be empty.
+        check: what its owner looks at first; may be empty.
+        commands: repeat one of its tests.
+        since: ISO time since when it is there; empty where that is not known.
+        state: `new` in this run, `still` there, or empty where there is nothing to compare with.
+        sites: everybody at one end of its tests.
+    """
+
+    number: int
+    fault: Fault
+    cause: str
+    meaning: str
+    check: str
+    commands: Commands
+    since: str
+    state: Literal["", "new", "still"]
+    sites: tuple[str, ...]
+
+
+def commands_of(row: TestRow) -> Commands:
+    """The commands in a row."""
+    again = f"pytest '{row.nodeid}'"
+    by_hand, mark, rest = row.reproduce.partition(_OR)
+    if not mark and by_hand.startswith("pytest "):
+        return Commands(by_hand="", pytest=by_hand)
+    return Commands(by_hand=by_hand, pytest=rest or again)
+
+
+def cards(
+    faults: Sequence[Fault], tests: Sequence[TestRow], site_of: dict[str, str], history: History
+) -> tuple[FaultCard, ...]:
+    """The cards of faults, in the order given.
+
+    Args:
+        faults: what is wrong.
+        tests: what the faults' numbers count.
+        site_of: site by endpoint.
+        history: since when.
+    """
+    return tuple(_card(number, fault, tests, site_of, history) for number, fault in enumerate(faults))
+
+
+def _card(
+    number: int, fault: Fault, tests: Sequence[TestRow], site_of: dict[str, str], history: History
+) -> FaultCard:
+    from pytest_datalake.report.reasons import advise
+
+    rows = [tests[position] for position in fault.tests]
+    example = next((row for row in rows if row.nodeid == fault.nodeid), rows[0] if rows else None)
+    advice = advise(fault.reason, example.auth if example else "") if fault.outcome == "failed" else None
+    since = history.faults.get(fault.key, "")
+    state: Literal["", "new", "still"] = ""
+    if since and len(history.runs) > 1:
+        state = "new" if since == history.runs[-1].started else "still"
+    sites = {
+        site
+        for row in rows
+        for site in (row.site, site_of.get(row.source, ""), site_of.get(row.destination, ""))
+        if site
+    }
+    return FaultCard(
+        number=number,
+        fault=fault,
+        cause=cause(fault.reason) or "no reason given",
+        meaning=advice.meaning if advice else "",
+        check=advice.check if advice else "",
+        commands=commands_of(example) if example else Commands(by_hand="", pytest=one_line(fault.reproduce)),
+        since=since,
+        state=state,
+        sites=tuple(sorted(sites | set(fault.sites))),
+    )

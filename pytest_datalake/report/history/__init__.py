@@ -1,0 +1,1 @@
+"""Earlier runs: kept beside the reports, and what they say about this one."""

@@ -1,0 +1,201 @@
+"""What a result says, the cause first, and what to look at for it.
+
+Reasons begin with the operation and its addresses, which are long, and end with the cause, which is short.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+SHOWN = 220
+
+_ADDRESS = r"[a-z][a-z0-9+]*://\S+"
+_OPERATION = re.compile(
+    rf"^(?P<kind>\w+(?:Error|Timeout|Exception): )?[\w-]+ {_ADDRESS}(?: -> {_ADDRESS})?: ", re.ASCII
+)
+_WRAPPING = re.compile(
+    r"(?:(?:TRANSFER|SOURCE|DESTINATION) ERROR: )?"
+    r"Copy failed \([^)]*\)\. Last attempt: (?:Transfer failure: )?"
+)
+_WORD = re.compile(r"[^\s\"'(),;]+")
+_SHORT_PATH = 32
+_VARIES = re.compile(r"[/\d…]")
+_STATUS = re.compile(r"\W*[1-5]\d\d\W*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """What a reason usually means.
+
+    Attributes:
+        meaning: the fault in a few words.
+        check: what somebody who runs the storage looks at first.
+    """
+
+    meaning: str
+    check: str
+
+
+def one_line(text: str, limit: int = SHOWN) -> str:
+    """A text on one line, printable, with an ellipsis where it was cut."""
+    head = text[: 8 * limit]
+    if not head.isprintable():
+        head = "".join(c if c.isprintable() else " " for c in head)
+    plain = " ".join(head.split())
+    return plain if len(plain) <= limit else plain[: limit - 1] + "…"
+
+
+@lru_cache(maxsize=1024)
+def cause(reason: str, limit: int = SHOWN) -> str:
+    """The cause in a reason, without operation, addresses and the wrappings of client libraries."""
+    plain = one_line(reason, 4 * limit)
+    short = _WORD.sub(_shortened, _WRAPPING.sub("", _OPERATION.sub("", plain, count=1)))
+    return one_line(short or plain, limit)
+
+
+def shape(reason: str) -> str:
+    """A cause without what differs from file to file: two results of one shape have one cause."""
+    words = cause(reason).split()
+    return " ".join("*" if _VARIES.search(word) and not _STATUS.fullmatch(word) else word for word in words)
+
+
+def _shortened(found: re.Match[str]) -> str:
+    """The last part of a long path or address."""
+    _, slash, name = found[0].rpartition("/")
+    return f"…/{name}" if slash and len(found[0]) > _SHORT_PATH else found[0]
+
+
+_TOKENS = (
+    "Is the token's issuer trusted here, is its audience one of this site's, and does its scope's path "
+    "(storage.read, storage.create, storage.modify) cover the file below the area of the experiment?"
+)
+_X509 = (
+    "Is the VO's attribute authority known here (vomsdir and its CA), and is the FQAN mapped to an account "
+    "that owns, or may write to, the area of the experiment?"
+)
+
+_CATALOGUE: tuple[tuple[str, str, str], ...] = (
+    (
+        r"\b507\b|no space|insufficient storage|enospc|edquot|quota",
+        "the storage is full",
+        (
+            "Is the file system, or the quota of the area, full? Does deletion free the space, and "
+            "is the free space that is published the real one?"
+        ),
+    ),
+    (
+        r"\bcrl\b|revocation list",
+        "a certificate revocation list is stale",
+        "Run fetch-crl, and look why its timer did not.",
+    ),
+    (
+        r"certificate (has |is )?expired|certificate.{0,40}\bexpired",
+        "a certificate has expired",
+        (
+            "Renew it and have the server load it. What it shows now: "
+            "openssl s_client -connect HOST:PORT </dev/null | openssl x509 -noout -subject -dates"
+        ),
+    ),
+    (
+        r"unknown ca|issuer certificate|self.signed|certificate verify|hostname|handshake",
+        "TLS: one side does not trust the other",
+        (
+            "Is the host's name in its certificate, is the chain complete, and are the CAs of the other side "
+            "in /etc/grid-security/certificates?"
+        ),
+    ),
+    (
+        r"checksum|adler32|\bmd5\b|digest",
+        "the checksum, or the content, is another one",
+        (
+            "Compare the file's checksum at both ends. If the content is right, look at how the server keeps "
+            "checksums; if it is not, look for a full disk or a broken transfer in the server's log."
+        ),
+    ),
+    (
+        r"truncated|size (mismatch|differ)|\bbytes (of|instead)",
+        "the file is incomplete",
+        "Is a disk full or failing? Look for the end of the transfer in the server's log.",
+    ),
+    (
+        r"\b401\b|unauthori[sz]ed|authentication|invalid credential|login",
+        "the credential was not accepted",
+        "{auth}",
+    ),
+    (r"\b403\b|permission|denied|forbidden|eacces|eperm|not authori[sz]ed", "access was refused", "{auth}"),
+    (
+        r"refused|econnrefused",
+        "nothing listens at the address",
+        "Is the server running, and is its port open in the firewall?",
+    ),
+    (
+        r"resolve|name or service|getaddrinfo",
+        "the host's name is not known",
+        "Is the name in the DNS, with the addresses (IPv4 and IPv6) that the server really has?",
+    ),
+    (
+        r"no route|unreachable|ehostunreach|enetunreach",
+        "the host cannot be reached",
+        "Look at routing and firewalls, for IPv4 and IPv6 separately.",
+    ),
+    (
+        r"timed? ?out|timeout|etimedout|did not answer|no answer|deadline",
+        "no answer in time",
+        "Is the server overloaded or hanging, or does a firewall drop packets? In a copy, look at both ends.",
+    ),
+    (
+        r"reset|broken pipe|econnreset|epipe|unexpected(ly)? (eof|closed)|closed the connection|curl 56",
+        "the connection broke off",
+        (
+            "Did the server restart or crash at that time? If it comes and goes, look at limits of "
+            "connections, at time-outs of idle ones, and at the network between the two sites."
+        ),
+    ),
+    (
+        r"\b404\b|no such file|not found|enoent|does not exist",
+        "the file or directory is not there",
+        "Is the prefix the one that the matrix names, and is the file system mounted?",
+    ),
+    (
+        r"\b409\b|exists|eexist",
+        "a file is in the way",
+        "Is a file of an earlier run left at the destination, and may it be overwritten and deleted?",
+    ),
+    (
+        r"\b429\b|\b503\b|too many|overload",
+        "the server says that it is busy",
+        "Look at its limits and at what else runs on it.",
+    ),
+    (
+        r"\b405\b|\b501\b|not supported|not implemented|unsupported|enotsup|eopnotsupp",
+        "the server does not do this",
+        (
+            "Is the feature switched on, in the version that runs? If the site does not offer it, the matrix "
+            "should not declare it."
+        ),
+    ),
+    (
+        r"\b50[024]\b|internal server error|eio\b",
+        "the server failed",
+        "Look into the server's log at the time given.",
+    ),
+)
+
+
+def advise(reason: str, auth: str = "") -> Advice | None:
+    """What a reason usually means; None where that is not known."""
+    text = reason.lower()
+    for pattern, meaning, check in _CATALOGUE:
+        if re.search(pattern, text):
+            return Advice(meaning=meaning, check=check.format(auth=_for(auth)))
+    return None
+
+
+def _for(auth: str) -> str:
+    if auth.startswith("token"):
+        return _TOKENS
+    if auth.startswith("x509"):
+        return _X509
+    return "Are the rights of this identity on the area as the matrix declares them?"

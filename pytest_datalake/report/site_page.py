@@ -1,0 +1,220 @@
+"""``sites/<SITE>.html``: what one site has to know, in one file without scripts that may be mailed.
+
+It holds what touches the site: its own faults with their reasons, commands and its own servers' log lines,
+and of other sites no more than their names and the addresses in commands.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_datalake.report.evidence_data import endpoints_of
+from pytest_datalake.report.fault_cards import Commands, FaultCard, cards, commands_of
+from pytest_datalake.report.known_issues import known_issues, place
+from pytest_datalake.report.page import render
+from pytest_datalake.report.reasons import cause
+from pytest_datalake.report.site_grids import capability_grid, link_grids
+from pytest_datalake.report.site_lines import site_file, site_lines
+from pytest_datalake.report.trend import trend
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_datalake.report.history.facts import Availability, History
+    from pytest_datalake.report.reading import Results
+    from pytest_datalake.report.rows import EndpointRow, TestRow
+    from pytest_datalake.report.site_lines import SiteLine
+    from pytest_datalake.report.verdict import Verdict
+
+TESTS_SHOWN = 40
+LOGS_SHOWN = 3
+LINKS_SHOWN = 12
+
+AUTHS = {
+    "anonymous": "no credential at all",
+    "token-scope": "a WLCG token that grants by scope (storage.read, storage.create, storage.modify)",
+    "token-group": "a WLCG token that grants by group (wlcg.groups)",
+    "x509": "an X.509 certificate, without VOMS attributes",
+    "x509-voms": "an X.509 proxy with VOMS attributes",
+    "access-key": "an S3 access key",
+}
+CREDENTIALS = {
+    "token": "export BEARER_TOKEN=…   # a token of the experiment for this endpoint's audience",
+    "x509": "export X509_USER_PROXY=…   # made by: voms-proxy-init --voms {vo}",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestLine:
+    """One test that is not green.
+
+    Attributes:
+        where: the link or cell.
+        cause: its reason, cause first.
+        at: ISO time at which it began: what to look for in a log.
+        identity: who acted.
+        last_success: ISO time; empty where none is known.
+        commands: repeat it.
+    """
+
+    where: str
+    cause: str
+    at: str
+    identity: str
+    last_success: str
+    commands: Commands
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mending:
+    """A fault of the site.
+
+    Attributes:
+        card: the fault.
+        tests: its tests at the site, some of them.
+        more: how many are not among them.
+        logs: ``(endpoint, lines)`` that the site's own servers logged.
+        partners: other sites that have to act as well.
+    """
+
+    card: FaultCard
+    tests: tuple[TestLine, ...]
+    more: int
+    logs: tuple[tuple[str, str], ...]
+    partners: tuple[str, ...]
+
+
+def site_pages(results: Results, verdict: Verdict, history: History) -> dict[str, str]:
+    """The pages of all sites by file name.
+
+    Args:
+        results: what was found.
+        verdict: what it came to.
+        history: of earlier runs; may be empty.
+    """
+    ends = {end.id: end for end in endpoints_of(results.run.endpoints, results.tests)}
+    site_of = {end.id: end.site for end in ends.values()}
+    faults = cards(verdict.faults, results.tests, site_of, history)
+    tests: dict[str, list[TestRow]] = defaultdict(list)
+    for row in results.tests:
+        for site in {row.site, site_of.get(row.source, ""), site_of.get(row.destination, "")} - {""}:
+            tests[site].append(row)
+    pages = {}
+    for line in site_lines(results.tests, ends.values(), faults, history):
+        about = _About(results, verdict, history, line, tests[line.site], ends)
+        pages[site_file(line.site)] = about.page(faults)
+    return pages
+
+
+class _About:
+    """One site and everything that touches it."""
+
+    def __init__(
+        self,
+        results: Results,
+        verdict: Verdict,
+        history: History,
+        line: SiteLine,
+        tests: Sequence[TestRow],
+        ends: dict[str, EndpointRow],
+    ) -> None:
+        self._results = results
+        self._verdict = verdict
+        self._history = history
+        self._line = line
+        self._site = line.site
+        self._tests = tests
+        self._ends = ends
+
+    def page(self, faults: Sequence[FaultCard]) -> str:
+        run = self._results.run
+        own = [self._mending(card) for card in faults if self._site in card.fault.sites]
+        auths = sorted({row.auth for row in self._tests} & AUTHS.keys())
+        needed = [
+            command.format(vo=run.vo)
+            for kind, command in CREDENTIALS.items()
+            if any(auth.startswith(kind) for auth in auths)
+        ]
+        return render(
+            "site.html.j2",
+            styles=("base.css", "site.css"),
+            site=self._site,
+            line=self._line,
+            run=run,
+            verdict=self._verdict,
+            mendings=own,
+            others=[
+                (card, self._touching(card))
+                for card in faults
+                if self._site in card.sites and self._site not in card.fault.sites
+            ],
+            known=known_issues(self._tests, run.started),
+            links=link_grids(self._tests, self._ends, self._site),
+            capabilities=capability_grid(self._tests),
+            endpoints=[end for end in run.endpoints if end.site == self._site],
+            undeclared=self._undeclared(),
+            unsteady=self._unsteady(),
+            last_good=self._last_good(),
+            auths=[(auth, AUTHS[auth]) for auth in auths],
+            needed=needed,
+            trend=trend,
+        )
+
+    def _mending(self, card: FaultCard) -> Mending:
+        rows = [self._results.tests[number] for number in card.fault.tests]
+        here = [row for row in rows if self._touches(row)]
+        logs: dict[str, str] = {}
+        for row in here:
+            for endpoint, lines in row.logs.items():
+                end = self._ends.get(endpoint)
+                if end is not None and end.site == self._site and len(logs) < LOGS_SHOWN:
+                    logs.setdefault(endpoint, lines)
+        return Mending(
+            card=card,
+            tests=tuple(self._test_line(row) for row in here[:TESTS_SHOWN]),
+            more=len(here) - TESTS_SHOWN,
+            logs=tuple(logs.items()),
+            partners=tuple(site for site in card.fault.sites if site != self._site),
+        )
+
+    def _test_line(self, row: TestRow) -> TestLine:
+        past = self._history.tests.get(row.nodeid)
+        return TestLine(
+            where=place(row),
+            cause=cause(row.reason),
+            at=row.started,
+            identity=row.identity,
+            last_success=past.last_success if past else "",
+            commands=commands_of(row),
+        )
+
+    def _touching(self, card: FaultCard) -> int:
+        return sum(self._touches(self._results.tests[number]) for number in card.fault.tests)
+
+    def _touches(self, row: TestRow) -> bool:
+        ends = (self._ends.get(row.source), self._ends.get(row.destination))
+        return row.site == self._site or any(end is not None and end.site == self._site for end in ends)
+
+    def _undeclared(self) -> list[tuple[str, str, str]]:
+        return sorted(
+            (item.endpoint, item.capability, item.reason)
+            for item in self._results.run.unsupported
+            if item.endpoint in self._ends and self._ends[item.endpoint].site == self._site
+        )
+
+    def _unsteady(self) -> list[Availability]:
+        """The site's links that were not always there, the worst first."""
+        found = []
+        for link in self._history.links:
+            named = [self._ends.get(name) for name in link.name.split(" → ")]
+            if link.days30 is not None and any(end is not None and end.site == self._site for end in named):
+                found.append(link)
+        lacking = [link for link in found if link.days30 is not None and link.days30 < 1]
+        return sorted(lacking, key=lambda link: (link.days30, link.name))[:LINKS_SHOWN]
+
+    def _last_good(self) -> str:
+        """The last day on which nothing was the site's fault; empty where none is known."""
+        days = [day.date for day in self._line.availability.days if day.availability == 1]
+        return days[-1] if days else ""
