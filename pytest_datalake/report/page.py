@@ -135,7 +135,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    environment.filters |= {"moment": moment, "day": day, "percent": percent, "several": several, "number": number}
+    environment.filters |= {
+        "moment": moment,
+        "day": day,
+        "percent": percent,
+        "several": several,
+        "number": number,
+    }
     return environment
 
 
