@@ -12,6 +12,7 @@ from pytest_datalake.fixtures.evidence import evidence
 from pytest_datalake.fixtures.forged import (
     expired_proxy,
     expired_token,
+    illegitimate_proxy,
     misdirected_token,
     revoked_certificate,
     storage_with,
@@ -45,6 +46,7 @@ __all__ = [
     "expired_token",
     "identities",
     "identity",
+    "illegitimate_proxy",
     "lake",
     "link",
     "make_local",

@@ -12,12 +12,12 @@ from pytest_datalake.drivers.address import door
 from pytest_datalake.drivers.failures import failure, shown
 from pytest_datalake.drivers.gfal import Context, GfalDriver, Parameters, family_of, new_context
 from pytest_datalake.drivers.local_files import checksum_of
+from pytest_datalake.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_datalake.drivers.api import Algorithm, Credential, Environment
-    from pytest_datalake.errors import StorageError
     from pytest_datalake.matrix.model import Mode
 
 
@@ -48,6 +48,22 @@ class GsiftpDriver(GfalDriver):
             parameters.strict_copy = True
             context.filecopy(parameters, f"file://{local}", url)
         self._verify("put", url, context, url, checksum)
+
+    def rename(self, url: str, new_url: str, *, budget: float) -> None:
+        """Rename a file or directory within one endpoint."""
+        try:
+            super().rename(url, new_url, budget=budget)
+        except StorageError as error:
+            if "501 Invalid command arguments" not in str(error):
+                raise
+            # The client library sends RNTO also where RNFR was refused, and reports only the answer to that:
+            # "bad sequence" in effect (RFC 959, 4.1.3). The old name says the real reason.
+            try:
+                with self._reported("rename", shown("rename", url, new_url)):
+                    self._ready(url, budget).stat(url)
+            except StorageError as reason:
+                raise reason from error
+            raise
 
     def read(self, url: str, *, offset: int, length: int, budget: float) -> bytes:
         """Up to ``length`` bytes from ``offset``, by a partial retrieval of just that range (GFD.20, ERET).

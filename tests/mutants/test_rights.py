@@ -56,7 +56,7 @@ def test_door_that_takes_expired_tokens_turns_red(lake_of: LakeOf) -> None:
 
 def test_door_that_takes_revoked_certificates_turns_red(lake_of: LakeOf) -> None:
     lake = lake_of(COMO="apache", LEMAN="apache")
-    lake.edit("LEMAN-A", "apache.conf", "SSLCARevocationCheck chain", "SSLCARevocationCheck none")
+    lake.edit("LEMAN-A", "httpd.conf", "SSLCARevocationCheck chain", "SSLCARevocationCheck none")
     lake.restart("LEMAN-A")
     verdict = lake.run(f"{CREDENTIALS}::test_revoked_certificate_is_refused")
     verdict.is_red(
