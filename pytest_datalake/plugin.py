@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_datalake.fixtures.evidence import evidence
+from pytest_datalake.fixtures.evidence import client_crashes, evidence
 from pytest_datalake.fixtures.forged import (
     expired_proxy,
     expired_token,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "at_once",
     "cell",
+    "client_crashes",
     "copy_as",
     "copy_between",
     "eventually",

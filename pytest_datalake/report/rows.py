@@ -167,7 +167,7 @@ class TestRow:
         vo: virtual organisation.
         identity: name of the identity that acted.
         streamed: the bytes passed through the client; such links count apart.
-        evidence: what was really moved and used: `bytes`, `checksum`, `mode`, `protocol`, `auth`, ...
+        evidence: what was really moved and used: `bytes`, `checksum`, `mode`, `protocol`, `client_crashes`...
         reproduce: command that repeats it, without secrets.
         known_issue: the matrix entry behind a `known-issue` or `fixed` outcome, else null.
         details: long text, such as a traceback or the lines of a server's log. Cut at 16 kB.

@@ -278,6 +278,31 @@ def test_crash_without_replacement_leaves_the_rest_not_run(playground: Playgroun
     assert ran.code == 3
 
 
+CRASHED = """
+import pytest
+pytestmark = pytest.mark.capability("access")
+
+def test_crash(storage, pool, monkeypatch):
+    ask = pool._ask
+    monkeypatch.setattr(pool, "_ask", lambda message: ask(message) | {"client_crashes": 1})
+    storage.mkdir()
+    monkeypatch.undo()
+    storage.stat()
+
+def test_no_crash(storage):
+    storage.mkdir()
+"""
+
+
+def test_crashes_of_the_client_are_kept_with_the_result(playground: Playground) -> None:
+    playground.matrix(ONE)
+    playground.suite(CRASHED)
+    ran = playground.run("suites")
+    assert ran.tests[f"test_crash[{CELL}]"]["evidence"]["client_crashes"] == 1
+    assert "client_crashes" not in ran.tests[f"test_no_crash[{CELL}]"]["evidence"]
+    assert ran.code == 0
+
+
 STOPPING = """
 import pytest
 pytestmark = pytest.mark.capability("access")
