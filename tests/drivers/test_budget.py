@@ -117,7 +117,7 @@ def test_a_crash_loses_one_call_at_most(
 
 def listening_on(port: int) -> psutil.Process:
     listening = [one for one in psutil.net_connections("tcp4") if one.status == psutil.CONN_LISTEN]
-    return next(psutil.Process(one.pid) for one in listening if one.laddr.port == port)
+    return next(psutil.Process(one.pid) for one in listening if port in one.laddr)
 
 
 def connected_to(port: int, children_of: int) -> psutil.Process:
@@ -125,7 +125,7 @@ def connected_to(port: int, children_of: int) -> psutil.Process:
     deadline = time.monotonic() + START
     while time.monotonic() < deadline:
         for child in psutil.Process(children_of).children():
-            if any(one.raddr and one.raddr.port == port for one in child.net_connections("tcp")):
+            if any(port in one.raddr for one in child.net_connections("tcp")):
                 return child
     pytest.fail(f"no client process connected to port {port}")
 
@@ -133,7 +133,7 @@ def connected_to(port: int, children_of: int) -> psutil.Process:
 def test_a_call_that_was_made_again_after_a_crash_says_so(
     lake: Matrix, lake_brokers: Brokers, wallet: Wallet
 ) -> None:
-    endpoint = lake.endpoint("ALPHA-A.root")
+    endpoint = lake.endpoint("ALPHA-A.davs")
     desk = lake_brokers.start((endpoint,))
     server = listening_on(endpoint.port)
     server.suspend()
