@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import sys
 import time
@@ -73,8 +74,26 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--audience", required=True, help="who the token is for (claim aud)")
     token.add_argument("--scope", required=True, help='such as "storage.read:/ska"')
     add("plan", _plan, "Say which cells and links a matrix gives.", where)
-    report = add("report", _report, "Make the report of saved results again.")
-    report.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="results.jsonl files")
+    report = add("report", _report, "Make the report of saved results again, or compare two of them.")
+    report.add_argument(
+        "paths", nargs="*", type=Path, metavar="PATH", help="results files, or directories that hold them"
+    )
+    report.add_argument(
+        "--compare",
+        nargs=2,
+        type=Path,
+        metavar=("A", "B"),
+        help="only say what is another in B than in A; exit code 1 where B is worse",
+    )
+    report.add_argument(
+        "--post",
+        metavar="URL",
+        help="also send monitoring.json to a collector; user and password from DATALAKE_MONITORING_USER and "
+        "DATALAKE_MONITORING_PASSWORD",
+    )
+    report.add_argument(
+        "--producer", default="datalake", metavar="NAME", help="name of the data at the collector"
+    )
     report.add_argument(
         "--report-dir", type=Path, default=Path("reports"), metavar="DIR", help="where to write"
     )
@@ -145,9 +164,40 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from pytest_datalake.report.build import build
+    from pytest_datalake.report.build import make
 
-    return build(options.paths, options.report_dir)
+    if bool(options.compare) == bool(options.paths):
+        raise UsageError("datalake report needs results, or --compare with two of them, and not both")
+    if options.compare:
+        return _compare(*options.compare)
+    built = make(options.paths, options.report_dir, producer=options.producer)
+    for line in built.lines:
+        _say(line)
+    if options.post:
+        _post(options.report_dir / "monitoring.json", options.post)
+    return built.verdict.exit_code
+
+
+def _compare(before: Path, after: Path) -> int:
+    from pytest_datalake.report.compare import compare
+    from pytest_datalake.report.reading import read
+
+    worse, lines = compare(read([before]), read([after]))
+    for line in lines:
+        _say(line)
+    return int(worse)
+
+
+def _post(path: Path, url: str) -> None:
+    from pytest_datalake.report.exports.monitoring import post
+
+    user = os.environ.get("DATALAKE_MONITORING_USER", "")
+    post(
+        json.loads(path.read_text()),
+        url,
+        user=user,
+        password=os.environ.get("DATALAKE_MONITORING_PASSWORD", ""),
+    )
 
 
 def _state_directory(options: argparse.Namespace) -> Path:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_datalake.errors import UsageError
 from pytest_datalake.report import coverage_change
+from pytest_datalake.report.exports.monitoring import PRODUCER, documents
+from pytest_datalake.report.exports.prometheus import metrics
+from pytest_datalake.report.files import write_whole
 from pytest_datalake.report.history import record
 from pytest_datalake.report.index import page
 from pytest_datalake.report.junit import junit
@@ -20,8 +20,10 @@ from pytest_datalake.report.verdict import judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from pytest_datalake.report.coverage_change import CoverageChange
+    from pytest_datalake.report.history.facts import History
     from pytest_datalake.report.verdict import Verdict
 
 SITES = "sites"
@@ -35,28 +37,36 @@ class Built:
     Attributes:
         verdict: the verdict and what explains it.
         change: what changed in the declared coverage.
+        history: what earlier runs say.
         files: what was written.
     """
 
     verdict: Verdict
     change: CoverageChange
+    history: History
     files: tuple[Path, ...]
 
     @property
     def lines(self) -> tuple[str, ...]:
         """What a terminal shows, the verdict lines last."""
         since = f"declared coverage since {self.change.since}: "
-        return (*(since + line for line in self.change.lines), *self.verdict.lines)
+        return (
+            *(since + line for line in self.change.lines),
+            *self.history.notes,
+            *self.history.transitions,
+            *self.verdict.lines,
+        )
 
 
-def make(paths: Sequence[Path], report_dir: Path) -> Built:
-    """Write ``index.html``, ``sites/``, ``junit.xml``, ``verdict.json`` and ``coverage.json``.
+def make(paths: Sequence[Path], report_dir: Path, *, producer: str = PRODUCER) -> Built:
+    """Write everything that is read: the pages, and the files for other programs; add to the history.
 
     Pages of sites that are no longer tested are removed.
 
     Args:
         paths: results files, or directories that hold a ``results.jsonl``.
         report_dir: where to write; made where there is none.
+        producer: name of the data in ``monitoring.json``.
 
     Raises:
         UsageError: results cannot be read, or the directory cannot be written to.
@@ -71,13 +81,15 @@ def make(paths: Sequence[Path], report_dir: Path) -> Built:
         written = {
             "index.html": page(results, verdict, change, history).encode("utf-8"),
             "junit.xml": junit(results),
-            "verdict.json": json.dumps(verdict.to_json(), indent=1).encode("ascii") + b"\n",
+            "verdict.json": _json(verdict.to_json()),
+            "metrics.prom": metrics(results, verdict, history).encode("utf-8"),
+            "monitoring.json": _json(documents(results, verdict, history, producer)),
         }
         for name, text in site_pages(results, verdict, history).items():
             written[f"{SITES}/{name}"] = text.encode("utf-8")
         (report_dir / SITES).mkdir(exist_ok=True)
         for name, content in written.items():
-            _replace(report_dir / name, content)
+            write_whole(report_dir / name, content)
         for old in (report_dir / SITES).glob("*.html"):
             if f"{SITES}/{old.name}" not in written:
                 old.unlink()
@@ -86,24 +98,9 @@ def make(paths: Sequence[Path], report_dir: Path) -> Built:
             f"cannot write the report to {report_dir}: {error.strerror}. "
             "Name another directory with --report-dir."
         ) from error
-    return Built(verdict=verdict, change=change, files=tuple(report_dir / name for name in written))
+    files = tuple(report_dir / name for name in written)
+    return Built(verdict=verdict, change=change, history=history, files=files)
 
 
-def build(paths: Sequence[Path], report_dir: Path) -> int:
-    """Like ``make``; returns the exit code of the run."""
-    return make(paths, report_dir).verdict.exit_code
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Whole or not at all: a web server may be reading the file."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+def _json(document: object) -> bytes:
+    return json.dumps(document, indent=1).encode("ascii") + b"\n"

@@ -9,6 +9,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pytest_datalake.report.files import write_whole
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -109,7 +111,7 @@ def update(report_dir: Path, run: RunRow) -> CoverageChange:
     elif last is None:
         before = None
     document = {"current": asdict(now), "previous": asdict(before) if before else None}
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(document, indent=1).encode("ascii") + b"\n")
     return compare(before, now) if before else CoverageChange()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from math import log2
 from typing import TYPE_CHECKING, Any
 
 from pytest_datalake.matrix.model import FAMILY
@@ -139,16 +140,19 @@ class _Table:
 
 def _logarithmic(seconds: float) -> int:
     """A duration within 6 %, in a byte: 1 is 0.01 s, 255 is more than 6 hours."""
-    from math import log2
-
     if seconds < _SHORTEST:
         return 0
     return min(255, 1 + round(_STEPS_PER_OCTAVE * log2(seconds / _SHORTEST)))
 
 
+def _plain(text: str) -> str:
+    """The text without what stands for something else here."""
+    return text if text.isprintable() else text.translate(_NO_PLACEHOLDERS)
+
+
 def _with_places(text: str, row: TestRow) -> str:
     """A text in which the row's endpoints and auth are placeholders, so that many rows share it."""
-    text = text.translate(_NO_PLACEHOLDERS)
+    text = _plain(text)
     for value, mark in (
         (row.source, SOURCE),
         (row.destination, DESTINATION),
@@ -161,7 +165,7 @@ def _with_places(text: str, row: TestRow) -> str:
 
 
 def _with_facts(text: str, row: TestRow, facts: Mapping[str, str]) -> str:
-    text = text.translate(_NO_PLACEHOLDERS)
+    text = _plain(text)
     if row.nodeid:
         text = text.replace(row.nodeid, NODEID)
     for name, value in facts.items():

@@ -9,13 +9,15 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from pytest_datalake.report.html_matrix import html_matrix
 from pytest_datalake.report.reasons import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pytest_datalake.report.reading import Results
     from pytest_datalake.report.rows import TestRow
-    from pytest_datalake.report.verdict import Counts
+    from pytest_datalake.report.verdict import Verdict
 
 COLUMNS = ("capability", "source or cell", "destination", "auth", "mode", "seconds")
 
@@ -28,23 +30,29 @@ def title(vo: str) -> str:
     return f"{vo or 'Data lake'}: what is not green"
 
 
-def summary(tests: Counts, links: Counts | None, page: str = "index.html") -> list[str]:
-    """For ``pytest_html_results_summary``: true totals and the way to the matrix page.
+def summary(results: Results, verdict: Verdict, page: str = "index.html") -> list[str]:
+    """For ``pytest_html_results_summary``: true totals, the matrix, and the way to the matrix page.
 
     Args:
-        tests: all tests by how they ended.
-        links: all links by how they ended; None where no link was planned.
+        results: what was found so far.
+        verdict: what that comes to.
         page: relative address of the matrix page.
     """
     lines = []
-    if links is not None:
-        lines.append(links.line("TRANSFER MATRIX", links.word, "links"))
-    lines.append(tests.line("DATA LAKE", tests.word, "tests"))
+    if verdict.links is not None:
+        lines.append(verdict.links.line("TRANSFER MATRIX", verdict.links.word, "links"))
+    lines.append(verdict.tests.line("DATA LAKE", verdict.tests.word, "tests"))
+    passed = "".join(
+        f"<li>{escape(name or 'other')}: {counts.passed:,} of {counts.planned:,}</li>"
+        for name, counts in verdict.capabilities.items()
+    )
     return [
         *(f"<p><strong>{escape(line)}</strong></p>" for line in lines),
+        *html_matrix(results.tests),
         (
-            "<p>Passed tests are left out of the table below, and of the counts beside it. "
-            f'Everything is in <a href="{escape(page)}">the matrix page</a>.</p>'
+            f"<details><summary>{verdict.tests.passed:,} passed tests are left out of the table below, and "
+            f"of the counts beside it; by capability they are</summary><ul>{passed}</ul></details>"
+            f'<p>Each of them, with its evidence, is in <a href="{escape(page)}">the matrix page</a>.</p>'
         ),
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from typing import TYPE_CHECKING
@@ -25,21 +26,35 @@ class ResultsFile:
         fresh: start an empty file; else rows are added after those that are there.
 
     Raises:
-        UsageError: the file cannot be opened for writing.
+        UsageError: the file cannot be opened for writing, or another run is writing to it.
     """
 
     def __init__(self, path: Path, *, fresh: bool = False) -> None:
         self.path = path
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | (os.O_TRUNC if fresh else 0)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(path, flags, 0o666)
+            self._be_alone()
+            if fresh:
+                os.ftruncate(self._descriptor, 0)
         except OSError as error:
             raise UsageError(
                 f"cannot write results to {path}: {error.strerror}. Name another directory with --report-dir."
             ) from error
         size = os.fstat(self._descriptor).st_size
         self._after_torn_line = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
+
+    def _be_alone(self) -> None:
+        """The lock ends with the process, however it ends."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._descriptor)
+            raise UsageError(
+                f"another run is writing to {self.path}: wait for its end, or name another directory with "
+                "--report-dir"
+            ) from error
 
     def write(self, row: Row) -> None:
         """Append one row; it is with the operating system when this returns.

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import lake_cost, plugin_cost
+from tests.bench import blame_quality, lake_cost, plugin_cost, report_cost
 from tests.bench.measuring import BenchmarkError, Row
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ The serial loop uploads each source once and then calls `gfal-copy` link by link
 on the same running lake, and does not read the files back, as the suite does. Collection and cells are
 those of a lake that exists in memory only,
 so that nothing but the plugin and pytest is measured. PSS counts memory that processes share once.
+
+The report is made of results of a made-up lake, with the faults that lakes have. Its building is
+`datalake report`, from reading the results to the last page; pytest-html's is what it adds to a run of pytest
+over as many empty tests.
+Pages are opened in headless Chromium; the time is from the start of navigation until everything is drawn.
 """
 
 
@@ -47,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "collection": lambda: plugin_cost.collection(runs=options.runs, cells=options.cells),
         "cells": lambda: plugin_cost.empty_cells(runs=options.runs, cells=options.cells // 5),
         "start": lambda: plugin_cost.start_up(runs=options.runs, workers=options.workers),
+        "blame": lambda: blame_quality.quality(runs=10 * options.runs, sizes=(4, 6, 10, 30, 66)),
+        "report": lambda: report_cost.report(runs=options.runs, largest=options.tests),
         "up": lambda: lake_cost.up(runs=options.runs),
         "matrix": lambda: lake_cost.transfer_matrix(
             runs=options.runs, workers=options.workers, links=options.links, longest=options.longest
@@ -90,9 +97,10 @@ def page(rows: Sequence[Row], arguments: Sequence[str]) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the project.")
-    parser.add_argument("names", nargs="*", help="collection, cells, start, up, matrix (default: all)")
+    parser.add_argument("names", nargs="*", help="collection, cells, start, blame, up, matrix (default: all)")
     parser.add_argument("--runs", type=int, default=3, help="of each side (default: %(default)s)")
     parser.add_argument("--cells", type=int, default=10_000, help="to collect (default: %(default)s)")
+    parser.add_argument("--tests", type=int, default=100_000, help="most in a report (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=32, help="of pytest-xdist (default: %(default)s)")
     parser.add_argument("--links", type=int, metavar="N", help="only N links, evenly spread (default: all)")
     parser.add_argument(

@@ -36,6 +36,19 @@ def test_workers_load_nothing_heavy() -> None:
     assert "| heavy modules loaded by those workers | none |" in done.stdout
 
 
+def test_the_report_is_built_and_opened() -> None:
+    done = bench("report", "--runs", "1", "--tests", "1000")
+    assert done.returncode == 0, done.stderr
+    measured = [line.split("|")[1:4] for line in done.stdout.splitlines()]
+    assert [what.strip() for what, _, _ in measured] == [
+        "building every page of 1,000 tests",
+        "size of the matrix page of 1,000 tests",
+        "matrix page of 1,000 tests: from opening it until all is drawn",
+        "largest page of a site of 1,000 tests",
+    ]
+    assert all("pytest-html: " in compared for _, _, compared in measured[:3])
+
+
 def test_an_unknown_benchmark_is_named() -> None:
     done = bench("speed")
     assert done.returncode == 4

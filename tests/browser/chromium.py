@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -61,7 +61,7 @@ class Window:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         command("Emulation.setEmulatedMedia", {"features": [scheme]})
         self.driver.get("about:blank")
-        self.driver.get_log("browser")
+        self._log()
         self.driver.get(page.as_uri() + address)
         if page.name == "index.html":
             self.wait("return document.documentElement.dataset.ready")
@@ -118,4 +118,8 @@ class Window:
 
     def complaints(self) -> list[str]:
         """What the browser said about errors, among them whatever the page's policy forbade."""
-        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+        return [entry["message"] for entry in self._log() if entry["level"] == "SEVERE"]
+
+    def _log(self) -> list[dict[str, str]]:
+        """What the browser has logged since this was asked last."""
+        return cast("list[dict[str, str]]", self.driver.execute("getLog", {"type": "browser"})["value"])

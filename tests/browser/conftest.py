@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_datalake.report.build import make
-from pytest_datalake.report.reading import read
-from pytest_datalake.report.results import ResultsFile
+from pytest_datalake.report.coverage_change import CoverageChange
+from pytest_datalake.report.history.facts import History
+from pytest_datalake.report.index import page
+from pytest_datalake.report.reading import merge, read
+from pytest_datalake.report.verdict import judge
 from tests.bench.report_lake import results_of
 from tests.browser.chromium import Window, chromium
 
@@ -47,10 +50,8 @@ def nightly_results(nightly: Path) -> Results:
 
 @pytest.fixture(scope="session")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of a run of a hundred thousand tests."""
-    directory = tmp_path_factory.mktemp("large")
-    with ResultsFile(directory / "results.jsonl", fresh=True) as results:
-        for row in results_of(100_000):
-            results.write(row)
-    make([directory], directory)
-    return directory
+    """The matrix page of a run of a hundred thousand tests."""
+    results = merge(results_of(100_000))
+    path = tmp_path_factory.mktemp("large") / "index.html"
+    path.write_text(page(results, judge(results), CoverageChange(), History()), encoding="utf-8")
+    return path

@@ -73,12 +73,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """How a run of the suites ended."""
+    """How a run of the suites ended.
+
+    Attributes:
+        faults: what the report blames, sentence by key.
+    """
 
     rows: tuple[Row, ...]
     exit_code: int
     word: str
     output: str
+    faults: dict[str, str]
 
     def is_green(self, *, tests: int) -> None:
         """Assert that all of so many tests passed."""
@@ -263,11 +268,13 @@ class SmallLake:
         results = self._reports / "results.jsonl"
         assert results.exists(), done.stdout
         documents = [json.loads(line) for line in results.read_text().splitlines()]
+        verdict = json.loads((self._reports / "verdict.json").read_text())
         return Verdict(
             rows=tuple(Row.read(one) for one in documents if one["type"] == "test"),
             exit_code=done.returncode,
-            word=json.loads((self._reports / "verdict.json").read_text())["word"],
+            word=verdict["word"],
             output=done.stdout,
+            faults={fault["key"]: fault["sentence"] for fault in verdict["faults"]},
         )
 
     def _facts(self, name: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from pytest_datalake.errors import UsageError
-from pytest_datalake.report.build import build, make
+from pytest_datalake.report.build import make
 from pytest_datalake.report.results import ResultsFile
 from pytest_datalake.report.rows import OUTCOMES, KnownIssueRow, RunRow, TestRow
 from tests.report.unpacking import unpack
@@ -60,7 +60,7 @@ def write(directory: Path, rows: list[Row]) -> Path:
 
 
 def test_green(tmp_path: Path, green_run: list[Row]) -> None:
-    assert build([write(tmp_path, green_run)], tmp_path) == 0
+    assert make([write(tmp_path, green_run)], tmp_path).verdict.exit_code == 0
     verdict = json.loads((tmp_path / "verdict.json").read_text())
     assert verdict["word"] == "GREEN"
     assert verdict["links"]["passed"] == verdict["links"]["planned"] == 310
@@ -80,6 +80,8 @@ def test_red(tmp_path: Path, broken_run: list[Row]) -> None:
         "verdict.json",
         "coverage.json",
         "history.sqlite",
+        "metrics.prom",
+        "monitoring.json",
         "sites",
     }
 
@@ -189,13 +191,13 @@ def test_invalid_utf8_and_junk_lines(tmp_path: Path, green_run: list[Row]) -> No
 
 def test_empty_file(tmp_path: Path) -> None:
     (tmp_path / "results.jsonl").touch()
-    assert build([tmp_path], tmp_path) == 3
+    assert make([tmp_path], tmp_path).verdict.exit_code == 3
 
 
 def test_unwritable_directory_is_a_usage_error(tmp_path: Path, green_run: list[Row]) -> None:
     path = write(tmp_path, green_run)
     with pytest.raises(UsageError, match="--report-dir"):
-        build([path], path)
+        make([path], path)
 
 
 def test_building_twice_gives_the_same(tmp_path: Path, broken_run: list[Row]) -> None:

@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_datalake.report import pytest_html as ours
+from pytest_datalake.report.html_matrix import MOST_SQUARES, html_matrix
+from pytest_datalake.report.reading import merge
 from pytest_datalake.report.rows import TestRow
-from pytest_datalake.report.verdict import Counts
+from pytest_datalake.report.verdict import judge
 
 if TYPE_CHECKING:
     import pytest
 
+    from pytest_datalake.report.rows import Row
+
 
 CONFTEST = """
+from dataclasses import replace
 from pytest_datalake.report import pytest_html as ours
 from pytest_datalake.report.rows import TestRow
-from pytest_datalake.report.verdict import Counts
+from pytest_datalake.report.reading import Results
+from pytest_datalake.report.verdict import judge
 
-ROW = TestRow(run_id="r", nodeid="n", capability="transfer<b>", source="A.davs", destination="B.davs",
+ROW = TestRow(run_id="r", nodeid="n", capability="transfer<b>", outcome="passed",
+              source="A.davs", destination="B.davs",
               auth="x509", seconds=1.5, evidence={"mode": "pull"})
 
 def pytest_html_report_title(report):
     report.title = ours.title("vo<b>")
 
 def pytest_html_results_summary(prefix, summary, postfix, session):
-    prefix.extend(ours.summary(Counts(planned=9, passed=8, failed=1), None))
+    tests = [ROW] * 8 + [replace(ROW, outcome="failed", nodeid="m")]
+    results = Results(tests=tuple(replace(row, nodeid=str(n)) for n, row in enumerate(tests)))
+    prefix.extend(ours.summary(results, judge(results)))
 
 def pytest_html_results_table_header(cells):
     ours.header(cells)
@@ -74,7 +84,22 @@ def test_rows_keep_in_step_with_the_header() -> None:
     assert cells == []
 
 
-def test_totals_are_the_true_ones() -> None:
-    lines = "".join(ours.summary(Counts(planned=3, passed=3), Counts(planned=2, passed=2)))
-    assert "TRANSFER MATRIX GREEN 2/2 links" in lines
-    assert "DATA LAKE GREEN 3/3 tests" in lines
+def test_totals_and_matrix_are_the_true_ones(broken_run: list[Row]) -> None:
+    results = merge(broken_run)
+    text = "".join(ours.summary(results, judge(results)))
+    assert "TRANSFER MATRIX RED 298/310 links" in text
+    assert "DATA LAKE RED 1720/1742 tests" in text
+    links = {(row.link, row.streamed) for row in results.tests if row.link}
+    assert text.count("title=") == len(links)
+    assert text.count(": failed") == 11
+    assert "<script" not in text
+
+
+def test_a_large_matrix_is_counted_only(green_run: list[Row]) -> None:
+    row = next(row for row in green_run if isinstance(row, TestRow) and row.link)
+    many = tuple(
+        replace(row, nodeid=str(number), source=f"S{number}<b>") for number in range(MOST_SQUARES + 1)
+    )
+    text = "".join(html_matrix(many))
+    assert f"{len(many):,}/{len(many):,}" in text
+    assert text.count("<td") < 10

@@ -1,0 +1,1 @@
+"""The report for other machines: Prometheus, and collectors of JSON documents."""

@@ -1,0 +1,87 @@
+"""A site's page tells its site everything and nobody else's secrets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_datalake.report.history.facts import History
+from pytest_datalake.report.reading import merge
+from pytest_datalake.report.rows import TestRow
+from pytest_datalake.report.site_lines import site_file
+from pytest_datalake.report.site_page import site_pages
+from pytest_datalake.report.verdict import judge
+
+if TYPE_CHECKING:
+    from pytest_datalake.report.rows import Row
+
+TOKEN = "eyJhbGciOiJFUzI1NiIsImtpZCI6IjEifQ.eyJzdWIiOiJza2EiLCJhdWQiOiJ4In0.c2lnbmF0dXJl"
+
+
+def pages_of(rows: list[Row]) -> dict[str, str]:
+    results = merge(rows)
+    return site_pages(results, judge(results), History())
+
+
+def refused(rows: list[Row], **changes: object) -> list[Row]:
+    """The run with what OHRID refuses changed."""
+    return [
+        replace(row, **changes)  # type: ignore[arg-type]
+        if isinstance(row, TestRow) and row.outcome == "failed" and row.destination == "OHRID-B.davs"
+        else row
+        for row in rows
+    ]
+
+
+def test_the_site_at_fault_reads_what_to_mend(broken_run: list[Row]) -> None:
+    by_hand = "gfal-copy --copy-mode pull 'davs://a/x' 'davs://b/y'  # or: pytest 'suites/x'"
+    pages = pages_of(refused(broken_run, reproduce=by_hand))
+    text = pages["OHRID.html"]
+    for part in (
+        "1 thing to mend",
+        "OHRID refuses tokens as destination over davs",
+        "token lacks storage.create for this path",
+        "trusted here, is its audience one of this site",
+        "gfal-copy --copy-mode pull &#39;davs://a/x&#39;",
+        "pytest &#39;suites/x&#39;",
+    ):
+        assert part in text
+    assert "known-issue" not in pages["COMO.html"].partition("<main")[0]
+
+
+def test_partners_read_that_it_is_not_theirs(broken_run: list[Row]) -> None:
+    text = pages_of(broken_run)["LADOGA.html"]
+    assert "Nothing to mend" in text
+    assert "Not yours to mend" in text
+    assert "OHRID refuses tokens as destination over davs" in text
+    assert "token lacks storage.create" not in text.partition('id="matrix"')[0]
+
+
+def test_each_site_sees_its_own_servers_logs_only(broken_run: list[Row]) -> None:
+    logs = {"OHRID-B.davs": "authz: no rule for /escape/ska", "COMO-A.davs": "pid 4711 in /data/como"}
+    pages = pages_of(refused(broken_run, logs=logs))
+    assert "authz: no rule for /escape/ska" in pages["OHRID.html"]
+    assert [name for name, text in pages.items() if "/data/como" in text] == []
+    assert [name for name, text in pages.items() if "no rule for" in text] == ["OHRID.html"]
+
+
+def test_no_secret_gets_into_a_page(broken_run: list[Row]) -> None:
+    leaked = f"HTTP 403: Authorization: Bearer {TOKEN} refused, also by ?authz=Bearer%20{TOKEN}"
+    logs = {"OHRID-B.davs": f"X-Rucio-Auth-Token: {TOKEN} and https://user:hunter2@host/"}
+    pages = pages_of(
+        refused(broken_run, reason=leaked, logs=logs, reproduce=f"curl -H 'Authorization: Bearer {TOKEN}' x")
+    )
+    for text in pages.values():
+        assert TOKEN[:24] not in text
+        assert "hunter2" not in text
+    assert "secret left out" in pages["OHRID.html"]
+
+
+def test_nothing_to_mend(green_run: list[Row]) -> None:
+    for text in pages_of(green_run).values():
+        assert "Nothing to mend" in text
+        assert 'class="mend' not in text
+
+
+def test_a_strange_name_makes_a_plain_file() -> None:
+    assert site_file("../../etc/ä b") == "______etc_ä_b.html"
