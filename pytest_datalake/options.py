@@ -38,6 +38,8 @@ class Options:
         plan: print the plan and its cost, run nothing.
         keep_lake: leave the embedded lake running.
         allow_disruptive: run disruptive tests, where the matrix allows them.
+        tests: files, directories and node ids, as they were named.
+        expressions: what was given by -k and by -m; empty where nothing was.
     """
 
     matrix: Path
@@ -49,6 +51,17 @@ class Options:
     plan: bool
     keep_lake: bool
     allow_disruptive: bool
+    tests: tuple[str, ...] = ()
+    expressions: tuple[str, str] = ("", "")
+
+    @property
+    def choice(self) -> dict[str, str]:
+        """What was typed to choose the tests, by option; what was not is left out."""
+        axes = {axis: " ".join(values) for axis, values in self.globs.items()}
+        keyword, marks = self.expressions
+        disruptive = "yes" if self.allow_disruptive else ""
+        typed = {"tests": " ".join(self.tests), "-k": keyword, "-m": marks, **axes, "cells": self.cells}
+        return {name: text for name, text in {**typed, "allow_disruptive": disruptive}.items() if text}
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -133,6 +146,8 @@ def read_options(config: pytest.Config) -> Options:
         state_dir=start / state_dir if state_dir else None,
         report_dir=start / config.getoption("datalake_report_dir"),
         globs={axis: tuple(config.getoption(f"datalake_{axis}")) for axis in AXES},
+        tests=tuple(str(argument).rstrip("/") for argument in config.args),
+        expressions=(config.option.keyword, config.option.markexpr),
         budget=config.getoption("datalake_budget"),
         cells=config.getoption("datalake_cells"),
         plan=config.getoption("datalake_plan"),

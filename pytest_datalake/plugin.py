@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_datalake.fixtures.evidence import evidence
+from pytest_datalake.fixtures.evidence import client_crashes, evidence
 from pytest_datalake.fixtures.forged import (
     expired_proxy,
     expired_token,
+    illegitimate_proxy,
     misdirected_token,
+    revoked_certificate,
     storage_with,
 )
 from pytest_datalake.fixtures.identities import identities
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "at_once",
     "cell",
+    "client_crashes",
     "copy_as",
     "copy_between",
     "eventually",
@@ -44,6 +47,7 @@ __all__ = [
     "expired_token",
     "identities",
     "identity",
+    "illegitimate_proxy",
     "lake",
     "link",
     "make_local",
@@ -51,6 +55,7 @@ __all__ = [
     "missing_file",
     "pool",
     "refused",
+    "revoked_certificate",
     "scratch",
     "storage",
     "storage_as",

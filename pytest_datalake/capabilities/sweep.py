@@ -50,6 +50,8 @@ def _remove_tree(storage: Storage, name: str, why_not_as_file: StorageError) -> 
     try:
         below = storage.list(name)
     except StorageError as error:
+        if error.kind == "not-found":  # another door of the same RSE is swept at the same time
+            return []
         return [f"{storage.url(name)}: {why_not_as_file}; as a directory: {error}"]
     left = [line for child in below for line in _remove(storage, f"{name}/{child}")]
     return left or _remove_directory(storage, name)

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_datalake.credentials.signing import ANY_AUDIENCE, Signer, SigningAlgorithm
-from pytest_datalake.credentials.x509 import ProxyPolicy, fqan, make_attribute_certificate, make_proxy
+from pytest_datalake.credentials.x509 import (
+    ProxyPolicy,
+    certificates_from_pem,
+    fqan,
+    key_from_pem,
+    make_attribute_certificate,
+    make_proxy,
+    slash_name,
+)
 from pytest_datalake.errors import EngineError
 
 if TYPE_CHECKING:
@@ -72,6 +80,7 @@ def forge_proxy(
     attributes_lifetime: timedelta = _HOUR,
     attributes_key: bytes | None = None,
     targets: Sequence[str] = (),
+    holder: bytes = b"",
 ) -> bytes:
     """A proxy of an identity, PEM, with its VOMS attributes' validity and signer of our choosing.
 
@@ -88,9 +97,10 @@ def forge_proxy(
         attributes_lifetime: of the attributes.
         attributes_key: PEM key that signs the attributes instead of the VOMS server's.
         targets: hosts that alone may accept the attributes.
+        holder: PEM certificate and key to make the proxy of, instead of the identity's own.
     """
-    certificate = _given(identity.certificate, f"the certificate of identity {identity.name}")
-    key = _given(identity.key, f"the key of identity {identity.name}")
+    certificate = holder or _given(identity.certificate, f"the certificate of identity {identity.name}")
+    key = holder or _given(identity.key, f"the key of identity {identity.name}")
     attributes = []
     if fqans:
         attributes.append(
@@ -121,6 +131,40 @@ def expired_proxy(forge: Forge, identity: Identity, *, vo: str = "", fqans: Sequ
     return forge_proxy(
         forge, identity, vo=vo, fqans=fqans, start=datetime.now(UTC) - 2 * _HOUR, lifetime=_HOUR
     )
+
+
+def revoked_twin(forge: Forge, identity: Identity, ca_directory: str) -> bytes:
+    """A certificate of an identity that the CA has revoked, and its key, PEM.
+
+    Everything but the serial number is that of the identity's own certificate; that number stands on the CA's
+    revocation list. Raises ``EngineError`` where the lake gives no CA key away, or where nothing is revoked.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    ca = certificates_from_pem(_given(forge.ca_certificate, "the CA's certificate"))[0]
+    ca_key = key_from_pem(_given(forge.ca_key, "the CA's key"))
+    own = certificates_from_pem(_given(identity.certificate, f"the certificate of identity {identity.name}"))[
+        0
+    ]
+    lists = (x509.load_pem_x509_crl(path.read_bytes()) for path in sorted(Path(ca_directory).glob("*.r0")))
+    revoked = [entry.serial_number for found in lists if found.issuer == ca.subject for entry in found]
+    if not revoked:
+        raise EngineError(f"no revocation list in {ca_directory} has an entry of {slash_name(ca.subject)}")
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(own.subject)
+        .issuer_name(ca.subject)
+        .public_key(own.public_key())
+        .serial_number(revoked[0])
+        .not_valid_before(own.not_valid_before_utc)
+        .not_valid_after(own.not_valid_after_utc)
+    )
+    for extension in own.extensions:
+        builder = builder.add_extension(extension.value, critical=extension.critical)
+    twin = builder.sign(ca_key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    return twin + _given(identity.key, f"the key of identity {identity.name}")
 
 
 def _claims(issuer: str, changes: Mapping[str, Any]) -> dict[str, Any]:

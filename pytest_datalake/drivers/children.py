@@ -82,8 +82,8 @@ class Children:
     async def run(self, call: Call) -> Message:
         """Run a call in a child and return its reply.
 
-        A child that dies is our client library's fault, not the door's: a call that changes nothing is made
-        once more, in a fresh process.
+        A child that dies is our client library's fault, though the door may have provoked it: a call that
+        changes nothing is made once more, in a fresh process, and its reply says ``client_crashes``.
 
         Raises ``StorageError`` when the call outlived its budget or its process died, ``EngineError`` when no
         process could be started.
@@ -110,7 +110,8 @@ class Children:
                     LOGGER.warning("%s", death)
                     if call.verb in wire.CHANGING:
                         raise
-                    return await self._run(call, message, key, warm, environment)
+                    again = await self._run(call, message, key, warm, environment)
+                    return again | {"client_crashes": 1}
             finally:
                 self._busy -= 1
 

@@ -10,6 +10,7 @@ from pytest_datalake.errors import ErrorKind, StorageError
 _PATTERNS: tuple[tuple[str, ErrorKind], ...] = (
     (r"checksum mismatch|checksum error|checksums? do not match", "checksum"),
     (r"certificate expired|certificate has expired|certificate revoked", "denied"),
+    (r"alert (bad |unsupported )?certificate|alert (access denied|unknown ca)\b", "denied"),  # RFC 8446, 6.2
     (r"HTTP 405\b|HTTP 501\b", "unsupported"),  # davix adds "Permission refused" to a 405
     (r"not a S3 directory", "not-found"),  # a prefix without keys is no directory
     (r"status code 40[13]\b", "denied"),  # what the passive end of a third-party copy answered
@@ -24,7 +25,7 @@ _PATTERNS: tuple[tuple[str, ErrorKind], ...] = (
     ),
     (r"name or service not known|failed to resolve|invalid address", "unreachable"),
     (r"operation expired|timed out|timeout", "timeout"),
-    (r"file exists|destination exists", "exists"),
+    (r"file exists|destination exists|directory not empty", "exists"),
     (r"not supported|unsupported|unknown checksum algorithm", "unsupported"),
 )
 """The text comes first: gfal2 reports EEXIST for a refused upload, and ECOMM for most failures of gsiftp."""
@@ -35,6 +36,7 @@ _BY_ERRNO: dict[int, ErrorKind] = {
     errno.EPERM: "denied",
     errno.EBADE: "denied",  # XRootD client: no authentication protocol left to try
     errno.EEXIST: "exists",
+    errno.ENOTEMPTY: "exists",  # rmdir(2) may say the one or the other
     errno.ETIMEDOUT: "timeout",
     errno.ESTALE: "timeout",  # XRootD client: "operation expired"
     errno.ECONNREFUSED: "unreachable",

@@ -215,19 +215,24 @@ class GfalDriver:
         finally:
             local.unlink(missing_ok=True)
 
-    def _ready(self, url: str, budget: float) -> Context:
-        authenticate(self._context, url, self._credential)
-        limit(self._context, budget)
-        choose_mode(self._context, "streamed")  # an upload is a streamed copy to gfal2
+    def _context_of(self, url: str) -> Context:  # noqa: ARG002  # one for all doors, unless a protocol says else
         return self._context
+
+    def _ready(self, url: str, budget: float) -> Context:
+        context = self._context_of(url)
+        authenticate(context, url, self._credential)
+        limit(context, budget)
+        choose_mode(context, "streamed")  # an upload is a streamed copy to gfal2
+        return context
 
     def _ready_for_copy(
         self, url: str, new_url: str, destination_credential: Credential | None, budget: float
     ) -> Context:
         shown_there = destination_credential or self._credential
         if self.family != "http" and shown_there == self._credential:
-            self._ready(url, budget)
-            return self._ready(new_url, budget)
+            context = self._ready(url, budget)
+            authenticate(context, new_url, self._credential)
+            return context
         if shown_there != self._credential and door(url) == door(new_url):
             raise EngineError(f"copy {shown('copy', url, new_url)}: two credentials at one door in one copy")
         self._secrets += tuple(filter(None, (shown_there.token, shown_there.secret_key)))

@@ -139,7 +139,7 @@ class Server:
     def remove_directory(self, path: str) -> None:
         """Only an empty one."""
         if self.names(path):
-            raise Refused("other", "directory not empty")
+            raise Refused("exists", "directory not empty")
         self.directories.discard(path)
 
 

@@ -29,10 +29,14 @@ class Pool:
     Every method takes plain paths of the lake's namespace and raises ``StorageError`` when the lake refuses
     or fails, ``EngineError`` when the broker refuses (path guard, byte or file budget) or is gone. A call
     ends at the latest two seconds after its budget, not counting the time it waits for its turn at the RSE.
+
+    Attributes:
+        client_crashes: client processes that died in calls which were then made again.
     """
 
     def __init__(self, socket_path: str | Path) -> None:
         """The path of the broker's socket; connections are made when they are needed."""
+        self.client_crashes = 0
         self._path = str(socket_path)
         self._lock = threading.Lock()
         self._idle: list[socket.socket] = []
@@ -205,6 +209,8 @@ class Pool:
             arguments=arguments or {},
         )
         reply = self._ask(wire.to_message(call))
+        with self._lock:
+            self.client_crashes += reply.get("client_crashes", 0)
         wire.raise_error(reply)
         return reply["result"]
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import gfal2
 
 from pytest_datalake.drivers.davs import DavsDriver
 from pytest_datalake.drivers.failures import failure, shown
 from pytest_datalake.drivers.gfal import GfalDriver
-
-if TYPE_CHECKING:
-    from pytest_datalake.drivers.api import Algorithm
-
-_BLOCK = 1 << 20
+from pytest_datalake.drivers.local_files import checksum_of
 
 
 class S3Driver(DavsDriver):
@@ -30,7 +24,7 @@ class S3Driver(DavsDriver):
         parameters = self._parameters(context, overwrite=overwrite, budget=budget)
         algorithm, _, value = checksum.partition(":")
         if value:
-            found = _checksum_of(Path(local), "md5" if algorithm.lower() == "md5" else "adler32")
+            found = checksum_of(Path(local), "md5" if algorithm.lower() == "md5" else "adler32")
             if found != value.lower():
                 text = f"source checksum mismatch: {algorithm} of the local file is {found}, expected {value}"
                 raise failure("put", url, code=0, text=text)
@@ -48,15 +42,3 @@ class S3Driver(DavsDriver):
         raise failure(
             "rename", shown("rename", url, new_url), code=0, kind="unsupported", text="S3 has no rename"
         )
-
-
-def _checksum_of(path: Path, algorithm: Algorithm) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    adler = 1
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            if algorithm == "md5":
-                digest.update(block)
-            else:
-                adler = zlib.adler32(block, adler)
-    return digest.hexdigest() if algorithm == "md5" else f"{adler:08x}"

@@ -162,12 +162,7 @@ class Authorities:
         serials = {entry.serial_number: entry for entry in listed}
         serial = certificates_from_pem(certificate)[0].serial_number
         if serial not in serials:
-            serials[serial] = (
-                x509.RevokedCertificateBuilder()
-                .serial_number(serial)
-                .revocation_date(datetime.now(UTC) - _BACKDATED)
-                .build()
-            )
+            serials[serial] = _revoked(serial)
         self._write_revocation_list(list(serials.values()))
 
     @cached_property
@@ -227,7 +222,8 @@ class Authorities:
         for stem in subject_hashes(subject):
             _write(hashed / f"{stem}.0", certificate)
             _write(hashed / f"{stem}.signing_policy", policy.encode())
-        self._write_revocation_list([])
+        # One from the start, so that tests can show a revoked certificate to daemons that read the list once.
+        self._write_revocation_list([_revoked(x509.random_serial_number())])
 
     def _make_voms_authority(self) -> None:
         key = new_key()
@@ -330,6 +326,15 @@ def subject_hashes(name: x509.Name) -> tuple[str, str]:
 
 def _name(*parts: tuple[x509.ObjectIdentifier, str]) -> x509.Name:
     return x509.Name([x509.NameAttribute(identifier, value) for identifier, value in (*_DOMAIN, *parts)])
+
+
+def _revoked(serial: int) -> x509.RevokedCertificate:
+    return (
+        x509.RevokedCertificateBuilder()
+        .serial_number(serial)
+        .revocation_date(datetime.now(UTC) - _BACKDATED)
+        .build()
+    )
 
 
 def _usage(*, sign_certificates: bool) -> x509.KeyUsage:

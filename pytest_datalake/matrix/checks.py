@@ -217,6 +217,8 @@ def _check_known_issues(document: MatrixDocument, complain: Complain) -> None:
         if issue.capability and not any(fnmatchcase(name, issue.capability) for name in CAPABILITIES):
             hint = did_you_mean(issue.capability, CAPABILITIES) or f"; there is {listed(CAPABILITIES)}"
             complain((*path, "capability"), f"unknown capability '{issue.capability}'{hint}")
+        if (mistake := _mistake_in(issue.symptom)) is not None:
+            complain((*path, "symptom"), f"is no regular expression: {mistake}")
         if issue.until and not _is_date(issue.until):
             complain((*path, "until"), "must be a date such as 2030-12-31")
 
@@ -239,6 +241,14 @@ def _check_matches(document: MatrixDocument, complain: Complain) -> None:
                 path: Path = ("known_issues", index, "match", key)
                 hint = did_you_mean(glob, values[axis]) or f"; there is {listed(sorted(values[axis]))}"
                 complain(path, f"'{glob}' matches no {axis} of this lake{hint}")
+
+
+def _mistake_in(pattern: str) -> re.error | None:
+    try:
+        re.compile(pattern)
+    except re.error as mistake:
+        return mistake
+    return None
 
 
 def _is_date(text: str) -> bool:

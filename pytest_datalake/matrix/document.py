@@ -206,6 +206,13 @@ class KnownIssueEntry(Strict):
     requirement: str = field(default="", metadata=_text("Glob over requirement ids; empty: any."))
     reason: str = field(metadata=_text("What is wrong.", min_length=1))
     reference: str = field(metadata=_text("Where that is written: an upstream issue, a page.", min_length=1))
+    symptom: str = field(
+        default="",
+        metadata=_text(
+            "Regular expression: only failures whose reason has a match are excused; empty: all.",
+            json_schema_extra={"format": "regex"},
+        ),
+    )
     until: str = field(
         default="",
         metadata=_text(

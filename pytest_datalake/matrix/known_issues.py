@@ -1,7 +1,8 @@
-"""Which known issue, if any, covers a test."""
+"""Which known issues, if any, cover a test, and which of its failures they excuse."""
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -17,28 +18,32 @@ AXES = ("site", "rse", "technology", "protocol", "auth", "qos")
 MATCH_KEYS = (*AXES, *(f"source_{axis}" for axis in AXES), *(f"destination_{axis}" for axis in AXES))
 
 
-def find(
+def covering(
     issues: Iterable[KnownIssue],
     *,
     cell: Cell | None = None,
     link: Link | None = None,
     capability: str,
     requirement: str = "",
-) -> KnownIssue | None:
-    """The first entry that covers a test, expired or not; None where there is none.
+) -> tuple[KnownIssue, ...]:
+    """The entries that cover a test, expired or not, in the order of the file.
 
     On a link, a key without ``source_`` or ``destination_`` matches when either end has the value, and
     ``auth`` is that of the link; ``source_auth`` and ``destination_auth`` are what the two ends are shown.
     A test without cell and link is covered only by an entry without ``match``.
     """
-    for issue in issues:
-        if issue.capability and not fnmatchcase(capability, issue.capability):
-            continue
-        if issue.requirement and not fnmatchcase(requirement, issue.requirement):
-            continue
-        if all(_fits(key, pattern, cell, link) for key, pattern in issue.match):
-            return issue
-    return None
+    return tuple(
+        issue
+        for issue in issues
+        if (not issue.capability or fnmatchcase(capability, issue.capability))
+        and (not issue.requirement or fnmatchcase(requirement, issue.requirement))
+        and all(_fits(key, pattern, cell, link) for key, pattern in issue.match)
+    )
+
+
+def excusing(issues: Iterable[KnownIssue], reason: str) -> KnownIssue | None:
+    """The first of the entries that a failure with this reason is due to; None: it is something else."""
+    return next((issue for issue in issues if re.search(issue.symptom, reason)), None)
 
 
 def expired(issue: KnownIssue, today: date) -> bool:

@@ -109,8 +109,8 @@ def _issues_without_cell(matrix: Matrix) -> list[int]:
             continue
         anywhere = [replace(issue, capability="", requirement="")]
         if not (
-            any(known_issues.find(anywhere, cell=cell, capability="") for cell in cells)
-            or any(known_issues.find(anywhere, link=link, capability="") for link in links)
+            any(known_issues.covering(anywhere, cell=cell, capability="") for cell in cells)
+            or any(known_issues.covering(anywhere, link=link, capability="") for link in links)
         ):
             found.append(index)
     return found

@@ -215,6 +215,7 @@ class KnownIssue:
             source_* and destination_* of the same; all given ones must match.
         capability: glob over the test's capability; empty: any.
         requirement: glob over the test's requirement id; empty: any.
+        symptom: regular expression found in the reason of every failure that is meant; empty: any failure.
         until: ISO date from which the entry is expired, and red; empty: never.
         strict: a pass is red, so that the list stays honest.
         location: ``file:line`` of the entry in the matrix.
@@ -225,6 +226,7 @@ class KnownIssue:
     requirement: str
     reason: str
     reference: str
+    symptom: str = ""
     until: str = ""
     strict: bool = True
     location: str = ""

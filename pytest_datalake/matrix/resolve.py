@@ -62,6 +62,7 @@ def resolve(document: MatrixDocument, path: str, line_of: Callable[[Steps], int]
                 requirement=entry.requirement,
                 reason=entry.reason,
                 reference=entry.reference,
+                symptom=entry.symptom,
                 until=entry.until,
                 strict=entry.strict,
                 location=f"{path}:{line_of(('known_issues', index))}",

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 FILE_NAME = "coverage.json"
 
-SELECTION = ("globs", "cells", "allow_disruptive")
-"""Options that choose what is tested; a change of one explains a change of the counts."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
@@ -34,7 +31,7 @@ class Coverage:
         planned: number of tests by capability.
         unsupported: ``(capability, endpoint)`` that is not declared, sorted.
         endpoints: ids of all endpoints, sorted.
-        selection: the options that choose what is tested.
+        selection: what was typed to choose the tests, by option.
     """
 
     run_id: str
@@ -55,7 +52,7 @@ class Coverage:
             planned=dict(sorted(run.planned.items())),
             unsupported=tuple(sorted({(item.capability, item.endpoint) for item in run.unsupported})),
             endpoints=tuple(sorted(endpoint.id for endpoint in run.endpoints)),
-            selection={name: str(run.options[name]) for name in SELECTION if run.options.get(name)},
+            selection={name: str(value) for name, value in run.options.items() if value},
         )
 
 
@@ -73,15 +70,16 @@ class CoverageChange:
 
 
 def compare(before: Coverage, now: Coverage) -> CoverageChange:
-    """What changed from one run to another."""
+    """What changed from one run to another. Numbers are compared only where the same tests were asked for."""
     lines = []
     if before.matrix != now.matrix:
         lines.append(f"the matrix is another: {now.matrix}, before {before.matrix}")
     if before.selection != now.selection:
         lines.append(
-            f"the selection is another: {_options(now.selection)}, before {_options(before.selection)}"
+            f"other tests were asked for: {_options(now.selection)}, before {_options(before.selection)}"
         )
-    for name in sorted({*before.planned, *now.planned}):
+    alike = before.selection == now.selection
+    for name in sorted({*before.planned, *now.planned} if alike else ()):
         was, is_ = before.planned.get(name, 0), now.planned.get(name, 0)
         if was != is_:
             lines.append(
@@ -96,7 +94,9 @@ def compare(before: Coverage, now: Coverage) -> CoverageChange:
         ("no longer declared", set(now.unsupported) - set(before.unsupported)),
         ("declared now", set(before.unsupported) - set(now.unsupported)),
     ):
-        lines += [f"{verb}: {capability} at {at}" for capability, at in sorted(pairs) if at not in moved]
+        lines += [
+            f"{verb}: {capability} at {at}" for capability, at in sorted(pairs) if alike and at not in moved
+        ]
     return CoverageChange(since=before.started or before.run_id, lines=tuple(lines))
 
 

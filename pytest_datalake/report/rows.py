@@ -169,7 +169,7 @@ class TestRow:
         vo: virtual organisation.
         identity: name of the identity that acted.
         streamed: the bytes passed through the client; such links count apart.
-        evidence: what was really moved and used: `bytes`, `checksum`, `mode`, `protocol`, `auth`, ...
+        evidence: what was really moved and used: `bytes`, `checksum`, `mode`, `protocol`, `client_crashes`...
         reproduce: command that repeats it, without secrets.
         known_issue: the matrix entry behind a `known-issue` or `fixed` outcome, else null.
         logs: lines that servers logged at the time of the test, by endpoint; shown to the endpoint's site.

@@ -31,4 +31,6 @@ def test_checksum_follows_an_overwrite(storage, test_file, make_local):
     assert storage.checksum(stored.path, "adler32") == stored.content.adler32
     other = make_local("64 KiB", seed="other")
     storage.put(other, stored.path, overwrite=True)
-    assert storage.checksum(stored.path, "adler32") == other.adler32
+    said = storage.checksum(stored.path, "adler32")
+    assert said != stored.content.adler32, "this is still the checksum of the file that was replaced"
+    assert said == other.adler32

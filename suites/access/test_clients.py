@@ -46,6 +46,16 @@ def test_curl_reads_and_writes(storage, test_file, tools, make_local, scratch):
     assert storage.read("curl", offset=0, length=content.size + 1) == content.bytes()
 
 
+@pytest.mark.requirement("range-behind-the-end")
+@pytest.mark.requires("ranged-read")
+@HTTP
+def test_curl_gets_what_there_is_of_a_range(storage, test_file, tools):
+    stored = test_file(size=2000, at=storage)
+    url = storage.url(stored.path).replace("davs://", "https://")
+    told = tools.curl(["--max-time", "20", "--range", "1500-4999", url], storage.credential)
+    assert told.succeeded() == stored.content.bytes(1500, 500)  # RFC 9110, 14.1.2
+
+
 @pytest.mark.cells(cover="pairwise", protocol="davs", auth="x509*")
 def test_davix_reads_and_writes(storage, test_file, tools, make_local, scratch, lake):
     stored = test_file(size="64 KiB", at=storage)
@@ -59,6 +69,7 @@ def test_davix_reads_and_writes(storage, test_file, tools, make_local, scratch, 
     assert storage.read("davix", offset=0, length=content.size + 1) == content.bytes()
 
 
+@pytest.mark.requirement("gfal-copy")
 @pytest.mark.cells(cover="pairwise", protocol="[drg]*")
 def test_gfal_copy_reads_and_writes(storage, test_file, tools, make_local, scratch):
     stored = test_file(size="64 KiB", at=storage)

@@ -50,13 +50,44 @@ def test_directory_is_made_and_removed(storage):
     assert storage.list("made") == []
 
 
+@pytest.mark.requirement("full-directory")
 @pytest.mark.requires("mkdir", "list")
 @pytest.mark.cells(cover="pairwise")
 def test_directory_with_files_is_not_removed(storage, test_file, refused):
     test_file(size="1 KiB", at=storage, name="full/file")
-    with refused("exists", "denied", "other"):
+    with refused("exists"):
         storage.rmdir("full")
     assert storage.list("full") == ["file"]
+
+
+@pytest.mark.requirement("missing-directory")
+@pytest.mark.requires("mkdir")
+@pytest.mark.cells(cover="pairwise")
+def test_missing_directory_is_not_removed(storage, refused):
+    storage.mkdir("there")
+    with refused("not-found"):
+        storage.rmdir("not-there")
+
+
+@pytest.mark.requirement("question-mark-in-name")
+@pytest.mark.requires("list")
+@pytest.mark.cells(
+    cover="pairwise", protocol="[!r]*"
+)  # xroot takes what follows for options, by its protocol
+def test_question_mark_in_a_name_is_kept(storage, test_file):
+    stored = test_file(size="1 KiB", at=storage, name="who?why")
+    assert storage.list() == ["who?why"]
+    assert storage.read("who?why", offset=0, length=2048) == stored.content.bytes()
+
+
+@pytest.mark.requirement("rename-to-odd-name")
+@pytest.mark.requires("rename", "list")
+@pytest.mark.cells(cover="pairwise")
+def test_file_is_renamed_to_an_odd_name(storage, test_file):
+    stored = test_file(size="1 KiB", at=storage, name="plain")
+    storage.rename("plain", "now with a space")
+    assert storage.list() == ["now with a space"]
+    assert storage.read("now with a space", offset=0, length=2048) == stored.content.bytes()
 
 
 @pytest.mark.requires("rename")

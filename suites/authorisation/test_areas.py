@@ -17,6 +17,13 @@ def test_other_experiments_file_is_not_read(trespasser, refused):
         trespasser.read("theirs", offset=0, length=10)
 
 
+@pytest.mark.requirement("checksum-of-others")
+@pytest.mark.requires("adler32")
+def test_other_experiments_checksum_is_not_told(trespasser, refused):
+    with refused("denied"):
+        trespasser.checksum("theirs")
+
+
 def test_other_experiments_directory_is_not_listed(trespasser, refused):
     with refused("denied"):
         trespasser.list()
@@ -35,7 +42,7 @@ def test_other_experiments_file_is_not_overwritten(trespasser, make_local, their
 
 
 def test_other_experiments_file_is_not_renamed(trespasser, theirs_unchanged, refused):
-    with refused("denied", "other"):  # GridFTP has no code of its own for it (RFC 959, 4.2: 501)
+    with refused("denied"):
         trespasser.rename("theirs", "mine")
     theirs_unchanged()
 

@@ -50,6 +50,34 @@ def test_expired_proxy_is_refused(storage_with, owned, expired_proxy, owned_unch
     owned_unchanged()
 
 
+@pytest.mark.requirement("proxy-path-length")
+@pytest.mark.forge
+@pytest.mark.cells(auth="x509-voms")
+def test_proxy_of_a_proxy_that_may_make_none_is_refused(
+    storage_with, owned, illegitimate_proxy, owned_unchanged, make_local, refused
+):
+    storage = storage_with(illegitimate_proxy)
+    with refused(*REFUSED):
+        storage.read(owned.path("owned"), offset=0, length=10)
+    with refused(*REFUSED):
+        storage.put(make_local("1 KiB"), owned.path("illegitimate"))
+    owned_unchanged()
+
+
+@pytest.mark.requirement("revoked-certificate")
+@pytest.mark.forge
+@pytest.mark.cells(auth="x509*")
+def test_revoked_certificate_is_refused(
+    storage_with, owned, revoked_certificate, owned_unchanged, make_local, refused
+):
+    storage = storage_with(revoked_certificate)
+    with refused("denied"):
+        storage.read(owned.path("owned"), offset=0, length=10)
+    with refused("denied"):
+        storage.put(make_local("1 KiB"), owned.path("revoked"))
+    owned_unchanged()
+
+
 @pytest.mark.forge
 @pytest.mark.cells(auth="token-*")
 def test_token_for_another_audience_is_refused(

@@ -40,10 +40,11 @@ def test_existing_destination_is_replaced_with_overwrite(link, test_file, copy_b
     assert arrived.checksum == second.checksum
 
 
+@pytest.mark.requirement("missing-source")
 def test_missing_source_is_reported_as_missing(
     link, identity, missing_file, copy_between, storage_as, refused
 ):
-    with refused("not-found", "other"):  # an active party need not say why the passive one refused
+    with refused("not-found"):
         copy_between(missing_file(link.source), link, checksum="")
     assert not storage_as(link.destination, link.auth_at(link.destination), identity).exists("arrived")
 

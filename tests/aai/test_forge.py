@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from pytest_datalake.credentials.forge import (
     expired_token,
     forge_proxy,
     forge_token,
+    revoked_twin,
     tampered_token,
     unsigned_token,
 )
@@ -115,6 +117,34 @@ def test_attributes_may_be_signed_by_anybody(trust: Trust, identities: dict[str,
     assert isinstance(extension.value, x509.UnrecognizedExtension)
     assert b"/escape/lofar/Role=NULL/Capability=NULL" in extension.value.value
     assert b"elsewhere.example" in extension.value.value
+
+
+def test_a_revoked_twin_is_like_its_sibling_but_revoked(
+    trust: Trust, identities: dict[str, Identity], tmp_path: Path
+) -> None:
+    twin = tmp_path / "twin.pem"
+    twin.write_bytes(revoked_twin(trust.forge, identities["ska"], trust.ca_directory))
+    own, other = (
+        certificates_from_pem(Path(file).read_bytes())[0] for file in (identities["ska"].certificate, twin)
+    )
+    assert other.subject == own.subject
+    assert other.public_key() == own.public_key()
+    command = ["openssl", "verify", "-CApath", trust.ca_directory]
+    checks = [
+        subprocess.run([*command, *options, twin], check=False, capture_output=True, text=True, timeout=30)
+        for options in ([], ["-crl_check"])
+    ]
+    assert [check.returncode == 0 for check in checks] == [True, False]
+    assert "revoked" in checks[1].stderr
+    proxy = forge_proxy(trust.forge, identities["ska"], holder=twin.read_bytes())
+    leaf, issuer = certificates_from_pem(proxy)
+    assert issuer == other
+    leaf.verify_directly_issued_by(issuer)
+
+
+def test_nothing_revoked_is_no_twin(trust: Trust, identities: dict[str, Identity], tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"no revocation list in .* has an entry of /DC=org/"):
+        revoked_twin(trust.forge, identities["ska"], str(tmp_path))
 
 
 def test_a_real_lake_gives_no_keys_away(trust: Trust, identities: dict[str, Identity]) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pytest_datalake.drivers.api import Verb
-    from pytest_datalake.matrix.model import Endpoint, Protocol
+    from pytest_datalake.matrix.model import Endpoint, Matrix, Protocol
     from tests.drivers.conftest import Brokers, Desk, Wallet
 
 BUDGET = 1.0
@@ -113,6 +113,39 @@ def test_a_crash_loses_one_call_at_most(
     assert sorted(error.kind for error in results) == kinds
     assert any("SIGSEGV" in str(error) for error in results) == (verb == "mkdir")
     assert desk.pool.statistics()["processes"]["crashed"] == 1
+
+
+def listening_on(port: int) -> psutil.Process:
+    listening = [one for one in psutil.net_connections("tcp4") if one.status == psutil.CONN_LISTEN]
+    return next(psutil.Process(one.pid) for one in listening if port in one.laddr)
+
+
+def connected_to(port: int, children_of: int) -> psutil.Process:
+    """The child that has a connection to that port, as soon as there is one."""
+    deadline = time.monotonic() + START
+    while time.monotonic() < deadline:
+        for child in psutil.Process(children_of).children():
+            if any(port in one.raddr for one in child.net_connections("tcp")):
+                return child
+    pytest.fail(f"no client process connected to port {port}")
+
+
+def test_a_call_that_was_made_again_after_a_crash_says_so(
+    lake: Matrix, lake_brokers: Brokers, wallet: Wallet
+) -> None:
+    endpoint = lake.endpoint("ALPHA-A.davs")
+    desk = lake_brokers.start((endpoint,))
+    server = listening_on(endpoint.port)
+    server.suspend()
+    try:
+        with ThreadPoolExecutor(1) as threads:
+            call = threads.submit(desk.pool.stat, endpoint, "/ska", wallet.token("ska", endpoint))
+            connected_to(endpoint.port, desk.broker.pid).send_signal(signal.SIGSEGV)
+            server.resume()
+            assert call.result(START).is_directory
+    finally:
+        server.resume()
+    assert desk.pool.client_crashes == 1
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])

@@ -34,9 +34,9 @@ if "forks" in shape and os.fork():
     os._exit(0)
 if "forks" in shape:
     os.setsid()
-server = socket.create_server(("127.0.0.1", port))
-with open(pid_file, "w") as stream:
+with open(pid_file, "w") as stream:  # before it answers: the test reads it as soon as it does
     stream.write(str(os.getpid()))
+server = socket.create_server(("127.0.0.1", port))
 while True:
     server.accept()[0].close()
 """

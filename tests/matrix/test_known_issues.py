@@ -1,4 +1,4 @@
-"""Which entry covers which test, and until when."""
+"""Which entries cover which test, which failures they excuse, and until when."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from pytest_datalake.matrix.known_issues import expired, find
+from pytest_datalake.matrix.known_issues import covering, excusing, expired
 from pytest_datalake.matrix.model import Cell, Endpoint, KnownIssue, Link
 
 STORE = Endpoint(
@@ -19,7 +19,9 @@ LINK = Link(source=STORE, destination=DISK, auth="token-scope", declared_modes=(
 CELL = Cell(endpoint=DISK, auth="token-scope")
 
 
-def issue(capability: str = "", requirement: str = "", until: str = "", **match: str) -> KnownIssue:
+def issue(
+    capability: str = "", requirement: str = "", until: str = "", symptom: str = "", **match: str
+) -> KnownIssue:
     return KnownIssue(
         match=tuple(match.items()),
         capability=capability,
@@ -27,6 +29,7 @@ def issue(capability: str = "", requirement: str = "", until: str = "", **match:
         reason="r",
         reference="https://example.org",
         until=until,
+        symptom=symptom,
     )
 
 
@@ -51,21 +54,30 @@ def issue(capability: str = "", requirement: str = "", until: str = "", **match:
     ],
 )
 def test_what_an_entry_covers(entry: KnownIssue, on_cell: object, on_link: object) -> None:
-    on_this_cell = find([entry], cell=CELL, capability="transfer", requirement="wlcg-4.2")
-    on_this_link = find([entry], link=LINK, capability="transfer", requirement="wlcg-4.2")
-    assert (on_this_cell is entry) is on_cell
-    assert (on_this_link is entry) is on_link
+    on_this_cell = covering([entry], cell=CELL, capability="transfer", requirement="wlcg-4.2")
+    on_this_link = covering([entry], link=LINK, capability="transfer", requirement="wlcg-4.2")
+    assert bool(on_this_cell) is on_cell
+    assert bool(on_this_link) is on_link
 
 
-def test_the_first_entry_wins() -> None:
+def test_several_entries_cover_a_test_in_the_order_of_the_file() -> None:
     first, second = issue(site="D"), issue(site="*")
-    assert find([first, second], cell=CELL, capability="access") is first
-    assert find([issue(site="X"), second], cell=CELL, capability="access") is second
+    assert covering([first, issue(site="X"), second], cell=CELL, capability="access") == (first, second)
 
 
 def test_a_test_of_no_place_is_covered_only_by_an_entry_of_no_place() -> None:
-    assert find([issue(site="*")], capability="access", requirement="r1") is None
-    assert find([issue(requirement="r1")], capability="access", requirement="r1") is not None
+    anywhere = issue(requirement="r1")
+    found = covering([issue(site="*"), anywhere], capability="access", requirement="r1")
+    assert found == (anywhere,)
+
+
+def test_an_entry_excuses_the_failure_that_it_is_about() -> None:
+    crash, stale, anything = issue(symptom=r"died by SIG\w+"), issue(symptom="still that of"), issue()
+    assert excusing([crash, stale], "read root://h//f: the client process died by SIGSEGV") is crash
+    assert excusing([crash, stale], "the checksum is still that of the old file") is stale
+    assert excusing([crash, stale], "b'wrong' == b'bytes'") is None
+    assert excusing([crash, anything], "b'wrong' == b'bytes'") is anything
+    assert excusing([], "b'wrong' == b'bytes'") is None
 
 
 def test_an_entry_expires_on_its_day() -> None:

@@ -54,6 +54,19 @@ def test_door_that_takes_expired_tokens_turns_red(lake_of: LakeOf) -> None:
     )
 
 
+def test_door_that_takes_revoked_certificates_turns_red(lake_of: LakeOf) -> None:
+    lake = lake_of(COMO="apache", LEMAN="apache")
+    lake.edit("LEMAN-A", "httpd.conf", "SSLCARevocationCheck chain", "SSLCARevocationCheck none")
+    lake.restart("LEMAN-A")
+    verdict = lake.run(f"{CREDENTIALS}::test_revoked_certificate_is_refused")
+    verdict.is_red(
+        lambda row: row.touches("LEMAN-A"),
+        red=1,
+        green=1,
+        because="was done; it should have been refused as denied",
+    )
+
+
 def test_revoked_user_turns_red_where_certificates_count(lake_of: LakeOf) -> None:
     lake = lake_of(COMO="gridftp", GARDA="gridftp", LEMAN="apache")
     lake.revoke("ska")

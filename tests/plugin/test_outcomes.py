@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -121,6 +122,10 @@ known_issues:
      until: "2020-01-01"}
   - {match: {rse: ALPHA-A}, requirement: r-soon, reason: it will be mended, reference: "https://bugs.invalid/5",
      until: "9999-12-31"}
+  - {match: {rse: ALPHA-A}, requirement: r-one-thing, reason: it loses files, reference: "https://bugs.invalid/7",
+     symptom: no such file, strict: false}
+  - {match: {rse: ALPHA-A}, requirement: r-one-*, reason: it is too kind, reference: "https://bugs.invalid/8",
+     symptom: "^was done"}
   - {match: {rse: ALPHA-A}, requirement: r-engine, reason: it breaks, reference: "https://bugs.invalid/6"}
 """
 
@@ -160,6 +165,21 @@ def test_expired_passes(storage): ...
 def test_not_yet_expired(storage):
     assert not storage
 
+@requirement("r-one-thing")
+def test_first_symptom(storage):
+    storage.stat("nothing")
+
+@requirement("r-one-thing")
+def test_second_symptom(storage, refused):
+    with refused("denied"): ...
+
+@requirement("r-one-thing")
+def test_something_else(storage):
+    assert storage.path("x") == "wrong"
+
+@requirement("r-one-thing")
+def test_symptoms_are_gone(storage): ...
+
 @requirement("r-engine")
 def test_engine_is_no_known_issue(storage):
     raise EngineError("the broker has gone")
@@ -180,6 +200,10 @@ def test_known_issues_keep_the_list_honest(playground: Playground, workers: list
         "test_expired_fails": "failed",
         "test_expired_passes": "failed",
         "test_not_yet_expired": "known-issue",
+        "test_first_symptom": "known-issue",
+        "test_second_symptom": "known-issue",
+        "test_something_else": "failed",
+        "test_symptoms_are_gone": "fixed",
         "test_engine_is_no_known_issue": "error",
     }
     expired = ran.tests[f"test_expired_passes[{CELL}]"]
@@ -187,7 +211,19 @@ def test_known_issues_keep_the_list_honest(playground: Playground, workers: list
     assert "matrix.yaml:" in expired["reason"]
     assert "remove it from the matrix" in ran.tests[f"test_fixed[{CELL}]"]["reason"]
     assert ran.tests[f"test_known[{CELL}]"]["known_issue"]["reference"] == "https://bugs.invalid/1"
-    ran.ends_with("DATA LAKE RED 1/9 tests, 4 known issues, 2 new failures, 1 fixed, 1 error")
+    references = {
+        name: ran.tests[f"{name}[{CELL}]"].get("known_issue", {}).get("reference", "")
+        for name in ("test_first_symptom", "test_second_symptom", "test_something_else", "test_fixed")
+    }
+    assert references == {
+        "test_first_symptom": "https://bugs.invalid/7",
+        "test_second_symptom": "https://bugs.invalid/8",
+        "test_something_else": "",
+        "test_fixed": "https://bugs.invalid/2",
+    }
+    other = ran.tests[f"test_something_else[{CELL}]"]["reason"]
+    assert re.match(r"something else than the known issue at \S*matrix.yaml:\d+: assert ", other)
+    ran.ends_with("DATA LAKE RED 1/13 tests, 6 known issues, 3 new failures, 2 fixed, 1 error")
     assert ran.code == 1
 
 
@@ -240,6 +276,31 @@ def test_crash_without_replacement_leaves_the_rest_not_run(playground: Playgroun
     assert len(outcomes) == 8
     assert set(outcomes) == {"error", "not-run"}
     assert ran.code == 3
+
+
+CRASHED = """
+import pytest
+pytestmark = pytest.mark.capability("access")
+
+def test_crash(storage, pool, monkeypatch):
+    ask = pool._ask
+    monkeypatch.setattr(pool, "_ask", lambda message: ask(message) | {"client_crashes": 1})
+    storage.mkdir()
+    monkeypatch.undo()
+    storage.stat()
+
+def test_no_crash(storage):
+    storage.mkdir()
+"""
+
+
+def test_crashes_of_the_client_are_kept_with_the_result(playground: Playground) -> None:
+    playground.matrix(ONE)
+    playground.suite(CRASHED)
+    ran = playground.run("suites")
+    assert ran.tests[f"test_crash[{CELL}]"]["evidence"]["client_crashes"] == 1
+    assert "client_crashes" not in ran.tests[f"test_no_crash[{CELL}]"]["evidence"]
+    assert ran.code == 0
 
 
 STOPPING = """

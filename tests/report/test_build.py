@@ -235,6 +235,20 @@ def test_what_changed_in_the_coverage(tmp_path: Path, green_run: list[Row]) -> N
         )
 
 
+def test_numbers_of_other_tests_are_not_compared(tmp_path: Path, green_run: list[Row]) -> None:
+    run = green_run[0]
+    assert isinstance(run, RunRow)
+    runs = [
+        replace(run, run_id="r2", options={"tests": "suites"}),
+        replace(run, run_id="r3", options={"tests": "suites/access"}, planned={"access": 1}, unsupported=()),
+    ]
+    for one in runs:
+        change = make(
+            [write(tmp_path, [one, *(replace(row, run_id=one.run_id) for row in green_run[1:])])], tmp_path
+        )
+    assert change.change.lines == ("other tests were asked for: tests suites/access, before tests suites",)
+
+
 def test_broken_coverage_file_is_forgotten(tmp_path: Path, green_run: list[Row]) -> None:
     (tmp_path / "coverage.json").write_text('{"current": 7}')
     assert make([write(tmp_path, green_run)], tmp_path).change.since == ""

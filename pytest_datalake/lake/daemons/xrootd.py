@@ -10,8 +10,9 @@ Written for XRootD 5.5 and what its documentation leaves open:
 * Third-party copies over root go without delegation: the destination pulls as the site's robot, and the
   source lets it in by the one-time key that the user's own, authorised open left there.
 * Revocation lists are configured as a careful site would, and read (``-d:3`` shows it); still XRootD 5.5.3
-  lets proxies of revoked certificates in, over root and over davs, with every value of ``-crl`` and
-  ``crlcheck``.
+  lets proxies of revoked certificates in, with every value of ``-crl`` and ``crlcheck``. Over root the
+  entries of a list are never marked valid (XrdCryptosslX509Crl.cc, LoadCache); davs makes a TLS context of
+  its own, without the flag that ``crlcheck`` sets (XrdHttpProtocol.cc, InitTLS).
 """
 
 from __future__ import annotations
