@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pytest_datalake.report.reasons import cause, one_line
+from pytest_datalake.report.blame.texts import accused
+from pytest_datalake.report.reasons import advise, cause, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,7 @@ class FaultCard:
         cause: the commonest reason, cause first.
         meaning: what that usually means; may be empty.
         check: what its owner looks at first; may be empty.
+        witness: who gave the answers, by their own texts; empty where these do not agree, or do not say.
         commands: repeat one of its tests.
         since: ISO time since when it is there; empty where that is not known.
         state: `new` in this run, `still` there, or empty where there is nothing to compare with.
@@ -46,6 +48,7 @@ class FaultCard:
     cause: str
     meaning: str
     check: str
+    witness: str
     commands: Commands
     since: str
     state: Literal["", "new", "still"]
@@ -78,8 +81,6 @@ def cards(
 def _card(
     number: int, fault: Fault, tests: Sequence[TestRow], site_of: dict[str, str], history: History
 ) -> FaultCard:
-    from pytest_datalake.report.reasons import advise
-
     rows = [tests[position] for position in fault.tests]
     example = next((row for row in rows if row.nodeid == fault.nodeid), rows[0] if rows else None)
     advice = advise(fault.reason, example.auth if example else "") if fault.outcome == "failed" else None
@@ -99,8 +100,24 @@ def _card(
         cause=cause(fault.reason) or "no reason given",
         meaning=advice.meaning if advice else "",
         check=advice.check if advice else "",
+        witness=_witness(rows) if fault.outcome == "failed" else "",
         commands=commands_of(example) if example else Commands(by_hand="", pytest=one_line(fault.reproduce)),
         since=since,
         state=state,
         sites=tuple(sorted(sites | set(fault.sites))),
     )
+
+
+def _witness(rows: Sequence[TestRow]) -> str:
+    """The end that all tests of a fault were refused by; of links only: elsewhere there is but one."""
+    found = {(accused(row), row.source, row.destination) for row in rows if row.link}
+    names = {name for name, _, _ in found}
+    if len(names) != 1 or names == {""}:
+        return ""
+    (name,) = names
+    roles = {
+        "source" if name == source else "destination"
+        for _, source, destination in found
+        if name in {source, destination}
+    }
+    return f"{name}, the {roles.pop()}" if len(roles) == 1 else name

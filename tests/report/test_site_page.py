@@ -57,6 +57,17 @@ def test_partners_read_that_it_is_not_theirs(broken_run: list[Row]) -> None:
     assert "token lacks storage.create" not in text.partition('id="matrix"')[0]
 
 
+def test_the_end_that_answered_is_named(broken_run: list[Row]) -> None:
+    said = "Copy failed (3rd pull). Last attempt: Remote side failed with status code 403"
+    rows = [
+        replace(row, outcome="failed", reason=f"copy davs://a/x -> davs://b/y: {said}")
+        if isinstance(row, TestRow) and row.link == ("COMO-A.davs", "GARDA-A.davs", "x509-voms")
+        else row
+        for row in broken_run
+    ]
+    assert "The answer came from <b>COMO-A.davs, the source</b>" in pages_of(rows)["COMO.html"]
+
+
 def test_each_site_sees_its_own_servers_logs_only(broken_run: list[Row]) -> None:
     logs = {"OHRID-B.davs": "authz: no rule for /escape/ska", "COMO-A.davs": "pid 4711 in /data/como"}
     pages = pages_of(refused(broken_run, logs=logs))
