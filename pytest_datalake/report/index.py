@@ -63,7 +63,7 @@ def page(results: Results, verdict: Verdict, change: CoverageChange, history: Hi
         },
     }
     lines = site_lines(results.tests, endpoints, faults, history)
-    unsteady = [link for link in history.links if link.status != "ok" and link.days30 is not None]
+    unsteady = [link for link in history.links if link.days30 is not None and link.days30 < 1]
     return render(
         "index.html.j2",
         styles=("base.css", "index.css"),
