@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "collection": lambda: plugin_cost.collection(runs=options.runs, cells=options.cells),
         "cells": lambda: plugin_cost.empty_cells(runs=options.runs, cells=options.cells // 5),
         "start": lambda: plugin_cost.start_up(runs=options.runs, workers=options.workers),
-        "blame": lambda: blame_quality.quality(runs=10 * options.runs, sizes=(4, 6, 10, 30, 66)),
+        "blame": lambda: blame_quality.quality(runs=5 * options.runs, sizes=(4, 6, 10, 30, 66)),
         "report": lambda: report_cost.report(runs=options.runs, largest=options.tests),
         "up": lambda: lake_cost.up(runs=options.runs),
         "matrix": lambda: lake_cost.transfer_matrix(

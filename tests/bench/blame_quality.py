@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from itertools import permutations
 from typing import TYPE_CHECKING
@@ -168,11 +168,15 @@ def by_ratio(tests: Iterable[TestRow]) -> set[str]:
 
 
 def by_rule(tests: Sequence[TestRow]) -> set[str]:
-    """Sites whose row or column is red to seventy per cent."""
+    """Sites whose row or column is red to seventy per cent in the panel of a protocol and an auth."""
+    panels: dict[tuple[str, str], list[TestRow]] = defaultdict(list)
+    for row in tests:
+        panels[row.source.rpartition(".")[2], row.auth].append(row)
     found = set()
-    for end in ("source", "destination"):
-        bad, all_ = _counts(tests, (end,))
-        found |= {site for site, count in all_.items() if bad[site] / count >= _RULE}
+    for rows in panels.values():
+        for end in ("source", "destination"):
+            bad, all_ = _counts(rows, (end,))
+            found |= {site for site, count in all_.items() if bad[site] / count >= _RULE}
     return found
 
 

@@ -32,7 +32,9 @@ _SORTS: tuple[tuple[str, str], ...] = (
 )
 
 _END_OF_OPERATION = re.compile(
-    r"^(?P<verb>[\w-]+) (?P<url>[a-z0-9+]+://\S+?)(?P<two> -> \S+)?: (?P<said>.*)$", re.DOTALL
+    r"^(?:something else than the known issue at \S+: )?"
+    r"(?P<verb>[\w-]+) (?P<url>[a-z0-9+]+://\S+?)(?P<two> -> \S+)?: (?P<said>.*)$",
+    re.DOTALL,
 )
 _ADDRESS = re.compile(r"(?<![\w.\-\]])[\w.\-\[\]]{1,255}:\d{2,5}\b")
 _READ = 1_000
