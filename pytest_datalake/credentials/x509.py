@@ -40,10 +40,10 @@ _POLICY_LANGUAGES: dict[ProxyPolicy, str] = {
     "independent": "1.3.6.1.5.5.7.21.2",  # RFC 3820, 3.8.4: id-ppl-independent
     "limited": "1.3.6.1.4.1.3536.1.1.1.9",  # Globus: no new jobs; storage is open
 }
-_PROXY_CERT_INFO = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.14")  # RFC 3820, 3.8
-_VOMS_ATTRIBUTE_CERTIFICATES = x509.ObjectIdentifier("1.3.6.1.4.1.8005.100.100.5")  # VOMS AC profile, 3.6
-_VOMS_FQANS = "1.3.6.1.4.1.8005.100.100.4"  # VOMS AC profile, 3.4.1
-_VOMS_CERTIFICATES = "1.3.6.1.4.1.8005.100.100.10"  # VOMS AC profile, 3.5
+PROXY_CERT_INFO = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.14")  # RFC 3820, 3.8
+VOMS_ATTRIBUTE_CERTIFICATES = x509.ObjectIdentifier("1.3.6.1.4.1.8005.100.100.5")  # VOMS AC profile, 3.6
+VOMS_FQANS = "1.3.6.1.4.1.8005.100.100.4"  # VOMS AC profile, 3.4.1
+VOMS_CERTIFICATES = "1.3.6.1.4.1.8005.100.100.10"  # VOMS AC profile, 3.5
 _AUTHORITY_KEY = "2.5.29.35"  # RFC 5280, 4.2.1.1
 _TARGETS = "2.5.29.55"  # RFC 5755, 4.3.2
 _NO_REVOCATION = "2.5.29.56"  # RFC 5755, 4.3.6
@@ -61,7 +61,9 @@ class _Certificates(core.SequenceOf):  # type: ignore[misc]
     _child_spec = asn1_x509.Certificate
 
 
-class _CertificateLists(core.SequenceOf):  # type: ignore[misc]
+class CertificateLists(core.SequenceOf):  # type: ignore[misc]
+    """The VOMS server's certificate with its chain, in an attribute certificate (VOMS AC profile, 3.5)."""
+
     _child_spec = _Certificates
 
 
@@ -69,7 +71,9 @@ class _AttributeCertificates(core.SequenceOf):  # type: ignore[misc]
     _child_spec = cms.AttributeCertificateV2
 
 
-class _AttributeCertificateLists(core.SequenceOf):  # type: ignore[misc]
+class AttributeCertificateLists(core.SequenceOf):  # type: ignore[misc]
+    """The attribute certificates in a proxy (VOMS AC profile, 3.6)."""
+
     _child_spec = _AttributeCertificates
 
 
@@ -168,7 +172,7 @@ def make_proxy(
         .not_valid_before(begin)
         .not_valid_after(begin + lifetime)
         .add_extension(
-            x509.UnrecognizedExtension(_PROXY_CERT_INFO, _ProxyCertInfo(information).dump()), critical=True
+            x509.UnrecognizedExtension(PROXY_CERT_INFO, _ProxyCertInfo(information).dump()), critical=True
         )
         .add_extension(_PROXY_KEY_USAGE, critical=True)
     )
@@ -176,7 +180,7 @@ def make_proxy(
         attributes = [cms.AttributeCertificateV2.load(der) for der in attribute_certificates]
         builder = builder.add_extension(
             x509.UnrecognizedExtension(
-                _VOMS_ATTRIBUTE_CERTIFICATES, _AttributeCertificateLists([attributes]).dump()
+                VOMS_ATTRIBUTE_CERTIFICATES, AttributeCertificateLists([attributes]).dump()
             ),
             critical=False,
         )
@@ -251,7 +255,7 @@ def make_attribute_certificate(
             "signature": algorithm,
             "serial_number": secrets.randbits(120) + 1,
             "att_cert_validity_period": {"not_before_time": begin, "not_after_time": begin + lifetime},
-            "attributes": [{"type": _VOMS_FQANS, "values": [attribute]}],
+            "attributes": [{"type": VOMS_FQANS, "values": [attribute]}],
             "extensions": _attribute_certificate_extensions(
                 server, targets, include_authority=include_authority
             ),
@@ -269,7 +273,7 @@ def _attribute_certificate_extensions(
 ) -> list[asn1_x509.Extension]:
     extensions = []
     if include_authority:
-        extensions.append(_extension(_VOMS_CERTIFICATES, _CertificateLists([[_as_asn1(server)]])))
+        extensions.append(_extension(VOMS_CERTIFICATES, CertificateLists([[_as_asn1(server)]])))
     extensions.append(_extension(_NO_REVOCATION, core.Null()))
     key_identifier = x509.SubjectKeyIdentifier.from_public_key(server.public_key()).digest
     extensions.append(
