@@ -159,23 +159,10 @@ def make_proxy(
     issuer = chain[0]
     own_key = proxy_key or new_key()
     begin = start or datetime.now(UTC) - CLOCK_SKEW
-    serial = secrets.randbits(63) + 1
     information: dict[str, object] = {"policy": {"language": _POLICY_LANGUAGES[policy]}}
     if path_length is not None:
         information["path_length"] = path_length
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([*issuer.subject, x509.NameAttribute(x509.NameOID.COMMON_NAME, str(serial))]))
-        .issuer_name(issuer.subject)
-        .public_key(own_key.public_key())
-        .serial_number(serial)
-        .not_valid_before(begin)
-        .not_valid_after(begin + lifetime)
-        .add_extension(
-            x509.UnrecognizedExtension(PROXY_CERT_INFO, _ProxyCertInfo(information).dump()), critical=True
-        )
-        .add_extension(_PROXY_KEY_USAGE, critical=True)
-    )
+    builder = _proxy_of(issuer, own_key.public_key(), begin, begin + lifetime, information)
     if attribute_certificates:
         attributes = [cms.AttributeCertificateV2.load(der) for der in attribute_certificates]
         builder = builder.add_extension(
@@ -187,6 +174,30 @@ def make_proxy(
     proxy = builder.sign(key_from_pem(key), hashes.SHA256())
     issuers = b"".join(link.public_bytes(Encoding.PEM) for link in chain)
     return proxy.public_bytes(Encoding.PEM) + key_to_pem(own_key) + issuers
+
+
+def _proxy_of(
+    issuer: x509.Certificate,
+    key: rsa.RSAPublicKey,
+    begin: datetime,
+    end: datetime,
+    information: dict[str, object],
+) -> x509.CertificateBuilder:
+    """A proxy of that certificate, to be signed by its key."""
+    serial = secrets.randbits(63) + 1
+    return (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([*issuer.subject, x509.NameAttribute(x509.NameOID.COMMON_NAME, str(serial))]))
+        .issuer_name(issuer.subject)
+        .public_key(key)
+        .serial_number(serial)
+        .not_valid_before(begin)
+        .not_valid_after(end)
+        .add_extension(
+            x509.UnrecognizedExtension(PROXY_CERT_INFO, _ProxyCertInfo(information).dump()), critical=True
+        )
+        .add_extension(_PROXY_KEY_USAGE, critical=True)
+    )
 
 
 _PROXY_KEY_USAGE = x509.KeyUsage(
@@ -311,3 +322,31 @@ def _uri(text: str) -> asn1_x509.GeneralName:
 class _PlainUri(asn1_x509.URI):  # type: ignore[misc]
     def set(self, value: str) -> None:
         core.IA5String.set(self, value)
+
+
+def delegate(request: bytes, credential: bytes, *, seconds: float) -> bytes:
+    """Sign somebody else's key: a proxy for a certificate request, followed by the chain, in PEM.
+
+    Args:
+        request: of the service that will act in our name.
+        credential: certificate or proxy with its key and chain.
+        seconds: validity from now on, at most as long as that of the credential.
+
+    Raises:
+        EngineError: the request or the credential cannot be read.
+    """
+    try:
+        wanted = x509.load_pem_x509_csr(request)
+    except ValueError as error:
+        raise EngineError(f"a certificate request in PEM form is needed: {error}") from error
+    key = wanted.public_key()
+    if not wanted.is_signature_valid or not isinstance(key, rsa.RSAPublicKey):
+        raise EngineError("the certificate request is not signed by its own RSA key")
+    chain = certificates_from_pem(credential)
+    now = datetime.now(UTC)
+    end = min(now + timedelta(seconds=seconds), *(one.not_valid_after_utc for one in chain))
+    proxy = _proxy_of(
+        chain[0], key, now - CLOCK_SKEW, end, {"policy": {"language": _POLICY_LANGUAGES["full"]}}
+    )
+    signed = proxy.sign(key_from_pem(credential), hashes.SHA256())
+    return b"".join(one.public_bytes(Encoding.PEM) for one in [signed, *chain])
