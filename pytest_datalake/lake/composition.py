@@ -16,6 +16,7 @@ from pytest_datalake.lake.pki import Authorities
 from pytest_datalake.lake.running import Lake, adopt, end_leftovers
 from pytest_datalake.lake.state import StateDirectory, default_for, write_json, write_private
 from pytest_datalake.matrix.model import Trust
+from pytest_datalake.matrix.technologies import MONITORING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -163,6 +164,7 @@ class _Composer:
         self._endpoints: list[Endpoint] = []
         self._object_stores: dict[str, Path] = {}
         self._services: dict[str, dict[str, str]] = {}
+        self._urls = dict(matrix.services)
         self._rses: dict[str, dict[str, Any]] = {}
         self._start_issuer(issuer_port)
 
@@ -261,8 +263,10 @@ class _Composer:
             object_stores=self._object_stores,
         )
         self._processes.append(launch.process_plan("fts", process, account, self._state))
+        self._urls["fts"] = f"https://{fts.HOST}:{port}"
+        self._urls[MONITORING] = f"file://{self._state.path}/fts/data/{fts.MESSAGES}"
         self._services["fts"] = {
-            "url": f"https://localhost:{port}",
+            "url": self._urls["fts"],
             "process": "fts",
             "log": str(process.log),
             "config": str(process.config),
@@ -343,7 +347,7 @@ class _Composer:
             self._matrix,
             embedded=False,
             endpoints=tuple(sorted(self._endpoints, key=lambda one: one.id)),
-            services=tuple((name, url or self._services[name]["url"]) for name, url in self._matrix.services),
+            services=tuple(self._urls.items()),
             identities=tuple(
                 # The object store knows one user: whoever holds its keys may do everything there.
                 replace(one, access_key_file=self._access_key_file) if one.experiment else one
