@@ -22,6 +22,7 @@ def main() -> None:
     """Fork the nursery, read, bind, become the account, take up what was left, serve."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
     signal.signal(signal.SIGTERM, _stop)
+    os.umask(0o077)  # proxies and tokens lie in files
     settings = Settings.read(Path(sys.argv[1]))
     nursery = Nursery(lambda: drop_privileges(settings))
     # After the fork: workers need none of this.

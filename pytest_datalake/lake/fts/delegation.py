@@ -126,6 +126,8 @@ class Delegations:
         """Forget the delegation. Raises ``Refusal`` (404)."""
         if not self._store.remove_delegation(caller.delegation_id):
             raise Refusal(404, f"Delegation ID {caller.delegation_id} not found")
+        for path in self._directory.glob(f"{caller.delegation_id}-*"):
+            path.unlink()
 
 
 def _new_request(certificate: str) -> tuple[bytes, bytes]:
