@@ -186,11 +186,11 @@ class FtsClient:
         return str(self._object("POST", "/jobs", body)["job_id"])
 
     def jobs(self, job_ids: Iterable[str]) -> dict[str, JobStatus]:
-        """The jobs with their files, by id, in as few requests as possible; lost ones are missing."""
+        """The jobs with their files, by id, in few requests; those lost, or of others, are missing."""
         found = {}
         for some in _slices(list(job_ids), _AT_ONCE):
             answer = self._ask(
-                "GET", f"/jobs/{','.join(some)}?files={','.join(_FILE_FIELDS)}", also=(207, 404)
+                "GET", f"/jobs/{','.join(some)}?files={','.join(_FILE_FIELDS)}", also=(207, 403, 404)
             )
             for entry in answer if isinstance(answer, list) else [answer]:
                 if entry.get("http_status") == "200 Ok":
@@ -221,7 +221,7 @@ class FtsClient:
         """Cancel jobs in one request: id -> ``200 Ok``, or why not, such as ``304 Not Modified``."""
         if not job_ids:
             return {}
-        answer = self._ask("DELETE", f"/jobs/{','.join(job_ids)}", also=(207, 404))
+        answer = self._ask("DELETE", f"/jobs/{','.join(job_ids)}", also=(207, 403, 404))
         entries = answer if isinstance(answer, list) else [answer]
         return {str(entry["job_id"]): str(entry["http_status"]) for entry in entries}
 
