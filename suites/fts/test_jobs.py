@@ -79,12 +79,12 @@ def test_running_copy_is_canceled_and_leaves_nothing(link, test_file, by_fts, ev
     eventually(
         lambda: by_fts.client.job(job_id).files[0].state,
         until=lambda state: state not in {"SUBMITTED", "READY"},
-        within=120,
+        within=300,
     )
     assert by_fts.client.cancel(job_id) == {job_id: "200 Ok"}
     job = by_fts.wait(job_id)
     assert (job.state, job.files[0].state) == ("CANCELED", "CANCELED")
-    eventually(lambda: by_fts.client.job(job_id).files[0].finished, until=bool, within=120)
+    eventually(lambda: by_fts.client.job(job_id).files[0].finished, until=bool, within=300)
     assert not by_fts.destination.exists("arrived")
 
 
@@ -93,7 +93,7 @@ def test_running_copy_is_canceled_and_leaves_nothing(link, test_file, by_fts, ev
 def test_site_that_comes_back_is_tried_again(link, test_file, by_fts, door_that_opens, eventually):
     source, door = door_that_opens(test_file(size="64 KiB", at=link.source, shared=True))
     job_id = by_fts.submit(source, retry=3, retry_delay=1)
-    eventually(lambda: by_fts.client.job(job_id).files[0].retry, until=bool, within=120)
+    eventually(lambda: by_fts.client.job(job_id).files[0].retry, until=bool, within=300)
     door.open()
     job = by_fts.wait(job_id)
     assert job.state == "FINISHED", job.files[0].reason
@@ -107,7 +107,7 @@ def test_waiting_job_takes_another_priority_and_is_canceled(
 ):
     source, _ = door_that_opens(test_file(size="64 KiB", at=link.source, shared=True))
     job_id = by_fts.submit(source, retry=1, retry_delay=3600, priority=2)
-    eventually(lambda: by_fts.client.job(job_id).files[0].retry, until=bool, within=120)
+    eventually(lambda: by_fts.client.job(job_id).files[0].retry, until=bool, within=300)
     by_fts.client.set_priority(job_id, 5)
     assert by_fts.client.job(job_id).files[0].priority == 5
     assert by_fts.client.cancel(job_id) == {job_id: "200 Ok"}

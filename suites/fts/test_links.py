@@ -29,4 +29,5 @@ def test_message_agrees_with_the_job(link, sent_by_fts, monitoring):
     assert message["t_final_transfer_state"] == ("Ok" if sent_by_fts.file.state == "FINISHED" else "Error")
     assert message["f_size"] == sent_by_fts.file.size
     assert message["file_metadata"] == {"link": link.id}
-    assert monitoring.mode(message) in link.declared_modes, "the bytes were not carried by a third party"
+    if sent_by_fts.file.state == "FINISHED":
+        assert monitoring.mode(message) in link.declared_modes, "no third party carried the bytes"

@@ -25,6 +25,9 @@ HOST = "localhost"
 CONFIG = "fts.json"
 MESSAGES = "messages.jsonl"
 
+_WORKERS = 24
+"""More than processors: a copy over root waits for most of its time."""
+
 _GFAL2 = "/usr/lib/x86_64-linux-gnu/gfal2-plugins/libgfal_plugin_http.so"
 
 
@@ -79,6 +82,7 @@ def prepare(
         administrators=tuple(administrators),
         delegated=tuple(str(path) for path in delegated),
         object_stores={storage: str(path) for storage, path in object_stores.items()},
+        workers=_WORKERS,
         storages={storage_of(one.url("/")): _storage(one) for one in endpoints},
         uid=account.uid if account.drop else None,
         gid=account.gid if account.drop else None,

@@ -82,7 +82,7 @@ def _tend(control: socket.socket, prepare: Callable[[], None]) -> None:
     """Fork as asked until the service has gone; workers die with this process."""
     from pytest_datalake.lake.fts import worker  # loads gfal2
 
-    logging.getLogger().setLevel(logging.WARNING)  # gfal2 tells every header that it sends
+    logging.getLogger().setLevel(logging.ERROR)  # gfal2 tells a lot; what failed stands in the reports
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for workers: they leave no zombies
     signal.signal(signal.SIGINT, signal.SIG_IGN)
