@@ -87,7 +87,7 @@ class Copy:
     def __init__(self, order: Order, cleared: Callable[[int], None]) -> None:
         self._order = order
         self._cleared = cleared
-        self._context, self._there = contexts_for(order)
+        self._context = context_for(order)
         self._report = Report()
         self._phase: Phase = "TRANSFER_PREPARATION"
 
@@ -126,11 +126,11 @@ class Copy:
                 self._check_destination(algorithm, expected, found)
         except StepError as error:
             if order.cleans_up and error.code != errno.EEXIST:
-                remove(self._there, order.destination)
+                remove(self._context, order.destination)
             raise
 
     def _check_source(self, algorithm: str, expected: str) -> str:
-        found = self._checksum("source", "SOURCE", self._context, self._order.source, algorithm)
+        found = self._checksum("source", "SOURCE", self._order.source, algorithm)
         if expected and not same_checksum(expected, found):
             raise StepError(
                 "SOURCE",
@@ -140,7 +140,7 @@ class Copy:
         return found
 
     def _check_destination(self, algorithm: str, expected: str, at_source: str) -> None:
-        found = self._checksum("dest", "DESTINATION", self._there, self._order.destination, algorithm)
+        found = self._checksum("dest", "DESTINATION", self._order.destination, algorithm)
         if expected and not same_checksum(expected, found):
             raise StepError(
                 "DESTINATION",
@@ -154,10 +154,10 @@ class Copy:
                 f"Source and destination {algorithm} checksum do not match ({at_source} != {found})",
             )
 
-    def _checksum(self, name: str, scope: Scope, context: Context, url: str, algorithm: str) -> str:
+    def _checksum(self, name: str, scope: Scope, url: str, algorithm: str) -> str:
         self._report.times[f"{name}_checksum_start"] = time.time()
         with _Step(scope):
-            found: str = context.checksum(url, algorithm.upper())
+            found: str = self._context.checksum(url, algorithm.upper())
         self._report.times[f"{name}_checksum_end"] = time.time()
         return found
 
@@ -165,7 +165,7 @@ class Copy:
         order = self._order
         try:
             with _Step("DESTINATION"):
-                there = self._there.stat(order.destination)
+                there = self._context.stat(order.destination)
         except StepError as error:
             if error.code != errno.ENOENT:
                 raise
@@ -173,7 +173,7 @@ class Copy:
             return
         replaces = order.replaces
         if order.replaces_on_disk and not replaces:
-            if where_it_is(self._there, order.destination)[1]:
+            if where_it_is(self._context, order.destination)[1]:
                 raise StepError("DESTINATION", errno.EEXIST, "Destination file exists and is on tape")
             replaces = True
         if not replaces:
@@ -183,14 +183,14 @@ class Copy:
                 "DESTINATION", errno.EEXIST, "Destination file exists and overwrite is not enabled"
             )
         with _Step("DESTINATION"):
-            self._there.unlink(order.destination)
+            self._context.unlink(order.destination)
 
     def _make_parent(self) -> None:
         parent = self._order.destination.partition("?")[0].rpartition("/")[0]
         if urlsplit(parent).path.strip("/"):
             try:
                 with _Step("DESTINATION"):
-                    self._there.mkdir_rec(parent, 0o755)
+                    self._context.mkdir_rec(parent, 0o755)
             except StepError as error:
                 if error.code != errno.EEXIST:
                     raise
@@ -198,10 +198,10 @@ class Copy:
     def _describe(self, size: int) -> dict[str, Any]:
         algorithm = self._order.checksum.partition(":")[0]
         try:
-            value = self._there.checksum(self._order.destination, algorithm)
+            value = self._context.checksum(self._order.destination, algorithm)
         except gfal2.GError:
             value = ""
-        on_disk, on_tape = where_it_is(self._there, self._order.destination)
+        on_disk, on_tape = where_it_is(self._context, self._order.destination)
         return {
             "file_size": size,
             "checksum_type": algorithm,
@@ -229,7 +229,7 @@ class Copy:
 
     def _check_size(self) -> None:
         with _Step("DESTINATION"):
-            arrived = self._there.stat(self._order.destination).st_size
+            arrived = self._context.stat(self._order.destination).st_size
         if arrived != self._report.filesize:
             raise StepError("DESTINATION", errno.EINVAL, "Source and destination file size mismatch")
 
@@ -255,25 +255,6 @@ def where_it_is(context: Context, url: str) -> tuple[bool, bool]:
     except gfal2.GError:
         return True, False
     return "ONLINE" in status, "NEARLINE" in status
-
-
-_KEPT: dict[str, Context] = {}
-"""Door -> context. GridFTP keeps a session as long as its context talks to one door; a login costs much."""
-
-
-def contexts_for(order: Order) -> tuple[Context, Context]:
-    """For the source and the copy, and for everything else at the destination."""
-    doors = [urlsplit(url).netloc for url in (order.source, order.destination)]
-    if {urlsplit(url).scheme for url in (order.source, order.destination)} != {"gsiftp"}:
-        context = context_for(order)
-        return context, context
-    # Such a process is one identity for ever; its contexts may be kept.
-    for door in doors:
-        if door not in _KEPT:
-            _KEPT[door] = context_for(order)
-        authenticate(_KEPT[door], order.source, order.source_credential)
-        authenticate(_KEPT[door], order.destination, order.destination_credential)
-    return _KEPT[doors[0]], _KEPT[doors[1]]
 
 
 def context_for(order: Order) -> Context:
