@@ -12,6 +12,7 @@ help: ## show the targets
 setup: .venv/ready ## install what is missing: Debian packages and virtual environments
 	@pytest_datalake/lake/install/swift.sh
 	@ln -sf /usr/lib/python3/dist-packages/$(MODULE) .venv/lib/python3.11/site-packages/$(MODULE)
+	@ln -sfn /usr/lib/python3/dist-packages/M2Crypto .venv/lib/python3.11/site-packages/M2Crypto
 
 .PHONY: debian
 debian:
@@ -22,6 +23,7 @@ debian:
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --editable . --group dev
+	@$(BIN)/python -m pip install --quiet --no-deps 'fts3>=3.14,<4'  # its M2Crypto would need a compiler: Debian's is linked
 	@touch $@
 
 nightly: setup ## test a whole lake: start it, run every suite against it, write reports/, stop it

@@ -3,6 +3,7 @@
 - ``UsageError``: the user's mistake: matrix, selection, machine; exit code 4, never a traceback
 - ``StorageError``: the lake answered, or failed to: a test that meets it has *failed*
 - ``EngineError``: our own machinery or environment: a test that meets it is an *error*
+- ``ServiceError``: a central service is in trouble: an *error* too, that names the service
 """
 
 from __future__ import annotations
@@ -44,3 +45,15 @@ class StorageError(DatalakeError):
         self.code = code
         self.operation = operation
         self.url = url
+
+
+class ServiceError(EngineError):
+    """A central service that does not answer, or has a fault of its own: no site is to blame.
+
+    Attributes:
+        service: its name in the matrix (``rucio``, ``fts``, ...).
+    """
+
+    def __init__(self, message: str, *, service: str) -> None:
+        super().__init__(message)
+        self.service = service

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_datalake.fixtures.ahead import ahead, sent_by_fts
 from pytest_datalake.fixtures.evidence import client_crashes, evidence
 from pytest_datalake.fixtures.forged import (
     expired_proxy,
@@ -17,10 +18,20 @@ from pytest_datalake.fixtures.forged import (
     revoked_certificate,
     storage_with,
 )
+from pytest_datalake.fixtures.fts import (
+    a_transfer,
+    arrival,
+    by_fts,
+    fts_administrator,
+    third_place,
+    transfer_manager,
+)
 from pytest_datalake.fixtures.identities import identities
 from pytest_datalake.fixtures.lake import LAKE, cell, lake, link, pool, scratch, test_directory
+from pytest_datalake.fixtures.monitoring import monitoring
 from pytest_datalake.fixtures.outcomes import PROPERTY, note_phase
 from pytest_datalake.fixtures.refusals import refused
+from pytest_datalake.fixtures.relays import door_that_opens
 from pytest_datalake.fixtures.rules import MARKERS
 from pytest_datalake.fixtures.storage import identity, make_local, storage, storage_as, test_file
 from pytest_datalake.fixtures.tools import tools
@@ -36,15 +47,21 @@ if TYPE_CHECKING:
     from pytest_datalake.fixtures.planning import Planning
 
 __all__ = [
+    "a_transfer",
+    "ahead",
+    "arrival",
     "at_once",
+    "by_fts",
     "cell",
     "client_crashes",
     "copy_as",
     "copy_between",
+    "door_that_opens",
     "eventually",
     "evidence",
     "expired_proxy",
     "expired_token",
+    "fts_administrator",
     "identities",
     "identity",
     "illegitimate_proxy",
@@ -53,16 +70,20 @@ __all__ = [
     "make_local",
     "misdirected_token",
     "missing_file",
+    "monitoring",
     "pool",
     "refused",
     "revoked_certificate",
     "scratch",
+    "sent_by_fts",
     "storage",
     "storage_as",
     "storage_with",
     "test_directory",
     "test_file",
+    "third_place",
     "tools",
+    "transfer_manager",
 ]
 
 _PLANNING: pytest.StashKey[Planning] = pytest.StashKey()

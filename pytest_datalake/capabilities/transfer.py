@@ -77,7 +77,7 @@ def copy(
             empty: none.
     """
     if checksum is None:
-        checksum = _common_checksum(source, destination)
+        checksum = common_checksum(source, destination)
     facts = source.storage.pool.copy(
         source.storage.endpoint,
         source.path,
@@ -116,7 +116,8 @@ def read_back(
     )
 
 
-def _common_checksum(source: StoredFile, destination: Storage) -> str:
+def common_checksum(source: StoredFile, destination: Storage) -> str:
+    """The true checksum, in an algorithm that both ends know."""
     algorithm = source.storage.algorithm
     if algorithm != destination.algorithm:
         algorithm = "md5"

@@ -40,10 +40,10 @@ _POLICY_LANGUAGES: dict[ProxyPolicy, str] = {
     "independent": "1.3.6.1.5.5.7.21.2",  # RFC 3820, 3.8.4: id-ppl-independent
     "limited": "1.3.6.1.4.1.3536.1.1.1.9",  # Globus: no new jobs; storage is open
 }
-_PROXY_CERT_INFO = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.14")  # RFC 3820, 3.8
-_VOMS_ATTRIBUTE_CERTIFICATES = x509.ObjectIdentifier("1.3.6.1.4.1.8005.100.100.5")  # VOMS AC profile, 3.6
-_VOMS_FQANS = "1.3.6.1.4.1.8005.100.100.4"  # VOMS AC profile, 3.4.1
-_VOMS_CERTIFICATES = "1.3.6.1.4.1.8005.100.100.10"  # VOMS AC profile, 3.5
+PROXY_CERT_INFO = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.14")  # RFC 3820, 3.8
+VOMS_ATTRIBUTE_CERTIFICATES = x509.ObjectIdentifier("1.3.6.1.4.1.8005.100.100.5")  # VOMS AC profile, 3.6
+VOMS_FQANS = "1.3.6.1.4.1.8005.100.100.4"  # VOMS AC profile, 3.4.1
+VOMS_CERTIFICATES = "1.3.6.1.4.1.8005.100.100.10"  # VOMS AC profile, 3.5
 _AUTHORITY_KEY = "2.5.29.35"  # RFC 5280, 4.2.1.1
 _TARGETS = "2.5.29.55"  # RFC 5755, 4.3.2
 _NO_REVOCATION = "2.5.29.56"  # RFC 5755, 4.3.6
@@ -61,7 +61,9 @@ class _Certificates(core.SequenceOf):  # type: ignore[misc]
     _child_spec = asn1_x509.Certificate
 
 
-class _CertificateLists(core.SequenceOf):  # type: ignore[misc]
+class CertificateLists(core.SequenceOf):  # type: ignore[misc]
+    """The VOMS server's certificate with its chain, in an attribute certificate (VOMS AC profile, 3.5)."""
+
     _child_spec = _Certificates
 
 
@@ -69,7 +71,9 @@ class _AttributeCertificates(core.SequenceOf):  # type: ignore[misc]
     _child_spec = cms.AttributeCertificateV2
 
 
-class _AttributeCertificateLists(core.SequenceOf):  # type: ignore[misc]
+class AttributeCertificateLists(core.SequenceOf):  # type: ignore[misc]
+    """The attribute certificates in a proxy (VOMS AC profile, 3.6)."""
+
     _child_spec = _AttributeCertificates
 
 
@@ -155,34 +159,45 @@ def make_proxy(
     issuer = chain[0]
     own_key = proxy_key or new_key()
     begin = start or datetime.now(UTC) - CLOCK_SKEW
-    serial = secrets.randbits(63) + 1
     information: dict[str, object] = {"policy": {"language": _POLICY_LANGUAGES[policy]}}
     if path_length is not None:
         information["path_length"] = path_length
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([*issuer.subject, x509.NameAttribute(x509.NameOID.COMMON_NAME, str(serial))]))
-        .issuer_name(issuer.subject)
-        .public_key(own_key.public_key())
-        .serial_number(serial)
-        .not_valid_before(begin)
-        .not_valid_after(begin + lifetime)
-        .add_extension(
-            x509.UnrecognizedExtension(_PROXY_CERT_INFO, _ProxyCertInfo(information).dump()), critical=True
-        )
-        .add_extension(_PROXY_KEY_USAGE, critical=True)
-    )
+    builder = _proxy_of(issuer, own_key.public_key(), begin, begin + lifetime, information)
     if attribute_certificates:
         attributes = [cms.AttributeCertificateV2.load(der) for der in attribute_certificates]
         builder = builder.add_extension(
             x509.UnrecognizedExtension(
-                _VOMS_ATTRIBUTE_CERTIFICATES, _AttributeCertificateLists([attributes]).dump()
+                VOMS_ATTRIBUTE_CERTIFICATES, AttributeCertificateLists([attributes]).dump()
             ),
             critical=False,
         )
     proxy = builder.sign(key_from_pem(key), hashes.SHA256())
     issuers = b"".join(link.public_bytes(Encoding.PEM) for link in chain)
     return proxy.public_bytes(Encoding.PEM) + key_to_pem(own_key) + issuers
+
+
+def _proxy_of(
+    issuer: x509.Certificate,
+    key: rsa.RSAPublicKey,
+    begin: datetime,
+    end: datetime,
+    information: dict[str, object],
+) -> x509.CertificateBuilder:
+    """A proxy of that certificate, to be signed by its key."""
+    serial = secrets.randbits(63) + 1
+    return (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([*issuer.subject, x509.NameAttribute(x509.NameOID.COMMON_NAME, str(serial))]))
+        .issuer_name(issuer.subject)
+        .public_key(key)
+        .serial_number(serial)
+        .not_valid_before(begin)
+        .not_valid_after(end)
+        .add_extension(
+            x509.UnrecognizedExtension(PROXY_CERT_INFO, _ProxyCertInfo(information).dump()), critical=True
+        )
+        .add_extension(_PROXY_KEY_USAGE, critical=True)
+    )
 
 
 _PROXY_KEY_USAGE = x509.KeyUsage(
@@ -251,7 +266,7 @@ def make_attribute_certificate(
             "signature": algorithm,
             "serial_number": secrets.randbits(120) + 1,
             "att_cert_validity_period": {"not_before_time": begin, "not_after_time": begin + lifetime},
-            "attributes": [{"type": _VOMS_FQANS, "values": [attribute]}],
+            "attributes": [{"type": VOMS_FQANS, "values": [attribute]}],
             "extensions": _attribute_certificate_extensions(
                 server, targets, include_authority=include_authority
             ),
@@ -269,7 +284,7 @@ def _attribute_certificate_extensions(
 ) -> list[asn1_x509.Extension]:
     extensions = []
     if include_authority:
-        extensions.append(_extension(_VOMS_CERTIFICATES, _CertificateLists([[_as_asn1(server)]])))
+        extensions.append(_extension(VOMS_CERTIFICATES, CertificateLists([[_as_asn1(server)]])))
     extensions.append(_extension(_NO_REVOCATION, core.Null()))
     key_identifier = x509.SubjectKeyIdentifier.from_public_key(server.public_key()).digest
     extensions.append(
@@ -307,3 +322,31 @@ def _uri(text: str) -> asn1_x509.GeneralName:
 class _PlainUri(asn1_x509.URI):  # type: ignore[misc]
     def set(self, value: str) -> None:
         core.IA5String.set(self, value)
+
+
+def delegate(request: bytes, credential: bytes, *, seconds: float) -> bytes:
+    """Sign somebody else's key: a proxy for a certificate request, followed by the chain, in PEM.
+
+    Args:
+        request: of the service that will act in our name.
+        credential: certificate or proxy with its key and chain.
+        seconds: validity from now on, at most as long as that of the credential.
+
+    Raises:
+        EngineError: the request or the credential cannot be read.
+    """
+    try:
+        wanted = x509.load_pem_x509_csr(request)
+    except ValueError as error:
+        raise EngineError(f"a certificate request in PEM form is needed: {error}") from error
+    key = wanted.public_key()
+    if not wanted.is_signature_valid or not isinstance(key, rsa.RSAPublicKey):
+        raise EngineError("the certificate request is not signed by its own RSA key")
+    chain = certificates_from_pem(credential)
+    now = datetime.now(UTC)
+    end = min(now + timedelta(seconds=seconds), *(one.not_valid_after_utc for one in chain))
+    proxy = _proxy_of(
+        chain[0], key, now - CLOCK_SKEW, end, {"policy": {"language": _POLICY_LANGUAGES["full"]}}
+    )
+    signed = proxy.sign(key_from_pem(credential), hashes.SHA256())
+    return b"".join(one.public_bytes(Encoding.PEM) for one in [signed, *chain])

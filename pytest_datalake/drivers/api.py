@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from pytest_datalake.matrix.model import Mode
 
-Verb = Literal["put", "get", "read", "stat", "list", "mkdir", "rename", "remove", "rmdir", "checksum", "copy"]
+Verb = Literal[
+    "put", "get", "read", "stat", "list", "mkdir", "rename", "remove", "rmdir", "checksum", "copy", "announce"
+]  # fmt: skip
 Algorithm = Literal["adler32", "md5"]
 CopyMode = Literal["pull", "push", "streamed"]
 

@@ -79,6 +79,8 @@ class WriteBudget:
             rse, size = call.endpoint.rse, _size_of(call.arguments["local"])
         elif call.verb == "copy" and call.new_endpoint is not None:
             rse, size = call.new_endpoint.rse, int(call.arguments.get("size", 0))
+        elif call.verb == "announce":
+            rse, size = call.endpoint.rse, int(call.arguments["size"])
         else:
             return
         files, written = self.files.get(rse, 0) + 1, self.bytes.get(rse, 0) + size

@@ -115,6 +115,13 @@ class Pool:
         """Make a directory and its parents."""
         self.call("mkdir", endpoint, path, credential, budget=budget)
 
+    def announce(self, endpoint: Endpoint, path: str, credential: Credential, *, size: int) -> None:
+        """Say that a service is about to write a file of ``size`` bytes for us.
+
+        It is counted and written down like an upload of ours, so that it will be swept; nothing is done.
+        """
+        self.call("announce", endpoint, path, credential, budget=BUDGET, arguments={"size": size})
+
     def rename(
         self, endpoint: Endpoint, path: str, credential: Credential, *, new_path: str, budget: float = BUDGET
     ) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger(__name__)
 
-_CREATING = {"put", "mkdir", "rename", "copy"}
+_CREATING = {"put", "mkdir", "rename", "copy", "announce"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +82,8 @@ class Service:
             call = wire.from_message(message)
             secrets = call.secrets
             self._guard.check(call)
+            if call.verb == "announce":
+                return self._announce(call)
             return await (self._only_once(call) if call.once else self._perform(call))
         except DatalakeError as error:
             return wire.error_to_message(error)
@@ -132,6 +134,12 @@ class Service:
                 for use in uses:
                     use.failures += 1
             return reply | {"waited": began - asked, "seconds": clock() - began}
+
+    def _announce(self, call: Call) -> Message:
+        """A file that somebody else is about to write at our behest."""
+        self._budget.charge(call)
+        self._write_down(call)
+        return {"result": None, "waited": 0.0, "seconds": 0.0}
 
     def _write_down(self, call: Call) -> None:
         if call.verb not in _CREATING:

@@ -21,7 +21,7 @@ LONGEST_LINE = 64 << 20
 """Bytes."""
 LONGEST_READ = 32 << 20
 """Bytes that one ``read`` may ask for."""
-CHANGING: frozenset[Verb] = frozenset({"put", "mkdir", "rename", "remove", "rmdir", "copy"})
+CHANGING: frozenset[Verb] = frozenset({"put", "mkdir", "rename", "remove", "rmdir", "copy", "announce"})
 """Verbs that change something at an endpoint."""
 
 Message = dict[str, Any]

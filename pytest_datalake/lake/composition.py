@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_datalake.errors import UsageError
 from pytest_datalake.lake import identities, launch, ports
-from pytest_datalake.lake.daemons import files, issuer
+from pytest_datalake.lake.daemons import files, fts, issuer
 from pytest_datalake.lake.daemons.api import RsePlan
 from pytest_datalake.lake.keeper import SYSTEM_BUNDLE
 from pytest_datalake.lake.pki import Authorities
 from pytest_datalake.lake.running import Lake, adopt, end_leftovers
 from pytest_datalake.lake.state import StateDirectory, default_for, write_json, write_private
 from pytest_datalake.matrix.model import Trust
+from pytest_datalake.matrix.technologies import MONITORING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,7 +101,8 @@ def _put_up(
     rses = sorted({endpoint.rse for endpoint in matrix.endpoints})
     progress(f"starting {len(rses)} RSEs at {len(matrix.sites)} sites in {state.path}")
     modules = {name: daemon_module(matrix, name) for name in rses}
-    claims = ports.claim(1 + sum(module.PORTS for module in modules.values()))
+    own = [name for name, url in matrix.services if not url]
+    claims = ports.claim(1 + len(own) + sum(module.PORTS for module in modules.values()))
     try:
         try:
             free = [claim.port for claim in claims]
@@ -108,6 +110,8 @@ def _put_up(
             for name in rses:
                 count = modules[name].PORTS
                 composer.add(name, modules[name], [free.pop() for _ in range(count)])
+            if "fts" in own:
+                composer.add_transfer_manager(free.pop())
             composer.write()
         except BaseException:
             state.wipe()  # half a lake is of no use, and no daemon has written a log yet
@@ -158,7 +162,9 @@ class _Composer:
         self._access_key_file = ""
         self._processes: list[dict[str, Any]] = []
         self._endpoints: list[Endpoint] = []
+        self._object_stores: dict[str, Path] = {}
         self._services: dict[str, dict[str, str]] = {}
+        self._urls = dict(matrix.services)
         self._rses: dict[str, dict[str, Any]] = {}
         self._start_issuer(issuer_port)
 
@@ -235,8 +241,36 @@ class _Composer:
             )
         if key_file := getattr(module, "ACCESS_KEY_FILE", ""):
             self._access_key_file = str(directory / key_file)
+            self._object_stores |= {
+                f"{one.protocol}://{one.host}:{one.port}": directory / key_file for one in endpoints
+            }
         self._describe(plan, processes)
         self._endpoints.extend(endpoints)
+
+    def add_transfer_manager(self, port: int) -> None:
+        """Prepare the transfer manager, which knows every RSE that has been added."""
+        account = self._machine.account(0)
+        certificate, key = self._authorities.issue_host(["localhost"], ["127.0.0.1"])
+        process = fts.prepare(
+            self._state.path / "fts",
+            account=account,
+            port=port,
+            host_certificate=certificate,
+            host_key=key,
+            authorities=self._paths,
+            administrators=[self._people.subject(identities.ROBOT)],
+            endpoints=self._endpoints,
+            object_stores=self._object_stores,
+        )
+        self._processes.append(launch.process_plan("fts", process, account, self._state))
+        self._urls["fts"] = f"https://{fts.HOST}:{port}"
+        self._urls[MONITORING] = f"file://{self._state.path}/fts/data/{fts.MESSAGES}"
+        self._services["fts"] = {
+            "url": self._urls["fts"],
+            "process": "fts",
+            "log": str(process.log),
+            "config": str(process.config),
+        }
 
     @staticmethod
     def _resolve(endpoint: Endpoint, host: str, port: int, prefix: str) -> Endpoint:
@@ -313,6 +347,7 @@ class _Composer:
             self._matrix,
             embedded=False,
             endpoints=tuple(sorted(self._endpoints, key=lambda one: one.id)),
+            services=tuple(self._urls.items()),
             identities=tuple(
                 # The object store knows one user: whoever holds its keys may do everything there.
                 replace(one, access_key_file=self._access_key_file) if one.experiment else one

@@ -35,6 +35,10 @@ class People:
     members: Mapping[str, tuple[str, ...]]
     robot_proxy: bytes
 
+    def subject(self, name: str) -> str:
+        """The distinguished name of an identity, in slash form."""
+        return next(one.subject for one in self.identities if one.name == name)
+
 
 def enrol(
     authorities: Authorities, experiments: tuple[Experiment, ...], directory: Path, *, vo: str

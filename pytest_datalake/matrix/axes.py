@@ -55,6 +55,14 @@ def streamed_links(matrix: Matrix) -> tuple[Link, ...]:
     return tuple(sorted(found, key=lambda link: link.id))
 
 
+def can_be_delegated(link: Link) -> bool:
+    """Whether a transfer manager can show what the link asks for.
+
+    It holds proxies and tokens; doors that take the user's own certificate alone refuse a proxy of it.
+    """
+    return link.auth != "x509"
+
+
 def why_not(source: Endpoint, destination: Endpoint, auth: Auth) -> str:
     """Why there is no third-party copy from one endpoint to another by an auth; empty where there is one."""
     if source.rse == destination.rse:

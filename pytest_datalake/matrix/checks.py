@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_datalake.matrix.document import NAME, AuthEntry
 from pytest_datalake.matrix.known_issues import AXES, MATCH_KEYS
-from pytest_datalake.matrix.technologies import CAPABILITIES, DOORS, LEGAL_AUTHS, MINIMUM
+from pytest_datalake.matrix.technologies import CAPABILITIES, DOORS, LEGAL_AUTHS, MINIMUM, SERVICES
 from pytest_datalake.matrix.words import did_you_mean, listed
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def check(document: MatrixDocument, doubtful: Collection[Path], complain: Compla
                 hint = did_you_mean(rse.qos, document.qos_classes)
                 complain((*path, "qos"), f"'{rse.qos}' is not one of qos_classes{hint}")
             _check_rse(rse, path, complain, embedded=document.lake == "embedded")
+    _check_services(document, complain)
     _check_identities(document, complain, experiments_are_sound="experiments" not in unsound)
     if "sites" not in unsound:
         if document.lake is None and "auth" not in unsound:
@@ -77,6 +78,20 @@ def _check_names(document: MatrixDocument, complain: Complain) -> None:
         for name in names:
             if not re.fullmatch(NAME, name):
                 complain((*path, name), "a name is made of letters, digits, '-' and '_'", key=True)
+
+
+def _check_services(document: MatrixDocument, complain: Complain) -> None:
+    for name, service in document.services.items():
+        if document.lake is None:
+            if service.url is None:
+                complain(("services", name), "the key 'url' is missing; only an embedded lake fills it in")
+        elif service.url is None and name not in SERVICES:
+            hint = did_you_mean(name, SERVICES)
+            complain(
+                ("services", name),
+                f"the embedded lake cannot start '{name}', only {listed(sorted(SERVICES))}{hint}",
+                key=True,
+            )
 
 
 def _check_rse(rse: RseEntry, path: Path, complain: Complain, *, embedded: bool) -> None:

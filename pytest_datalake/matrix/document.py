@@ -183,8 +183,12 @@ class AuthEntry(Strict):
 class ServiceEntry(Strict):
     """A central service."""
 
-    url: str = field(
-        metadata=_text("Its address, without user or password.", pattern=r"^[a-z][a-z0-9+]*://[^@\s]+$")
+    url: str | None = field(
+        default=None,
+        metadata=_text(
+            "Its address, without user or password; required unless the lake is embedded, which starts it.",
+            pattern=r"^[a-z][a-z0-9+]*://[^@\s]+$",
+        ),
     )
 
 

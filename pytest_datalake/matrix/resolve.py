@@ -19,7 +19,7 @@ from pytest_datalake.matrix.model import (
     Tpc,
     Trust,
 )
-from pytest_datalake.matrix.technologies import DEFAULT_PORT
+from pytest_datalake.matrix.technologies import DEFAULT_PORT, MONITORING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,7 +54,7 @@ def resolve(document: MatrixDocument, path: str, line_of: Callable[[Steps], int]
         endpoints=tuple(sorted(_endpoints(document, path, line_of), key=lambda endpoint: endpoint.id)),
         identities=tuple(_identities(document.auth, Path(path).absolute().parent)),
         trust=_trust(document.auth, Path(path).absolute().parent),
-        services=tuple((name, service.url) for name, service in document.services.items()),
+        services=tuple((name, service.url or "") for name, service in document.services.items()),
         known_issues=tuple(
             KnownIssue(
                 match=tuple(entry.match.items()),
@@ -83,6 +83,7 @@ def digest(matrix: Matrix) -> str:
         "vo": matrix.vo,
         "experiments": [asdict(experiment) for experiment in matrix.experiments],
         "qos_classes": matrix.qos_classes,
+        "services": sorted(name for name, _ in matrix.services if name != MONITORING),
         "endpoints": [_without(asdict(endpoint), *_FREE_OF_PLACE) for endpoint in matrix.endpoints],
         "known_issues": [_without(asdict(issue), "location") for issue in matrix.known_issues],
     }

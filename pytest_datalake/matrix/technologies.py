@@ -42,6 +42,12 @@ DOORS: Mapping[str, frozenset[Protocol]] = {
 }
 """The protocols that the embedded lake serves, by technology."""
 
+SERVICES: frozenset[str] = frozenset({"fts"})
+"""The central services that the embedded lake can start."""
+
+MONITORING = "fts-monitoring"
+"""The service whose URL is a file of the transfer manager's messages, one JSON object a line."""
+
 DEFAULT_PORT: Mapping[Protocol, int] = {"davs": 443, "root": 1094, "gsiftp": 2811, "s3s": 443, "memory": 0}
 """The port where an endpoint of a real lake names none (IANA; 1094: rootd)."""
 

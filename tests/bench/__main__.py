@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import blame_quality, lake_cost, plugin_cost, report_cost
+from tests.bench import blame_quality, fts_cost, lake_cost, plugin_cost, report_cost
 from tests.bench.measuring import BenchmarkError, Row
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "blame": lambda: blame_quality.quality(runs=5 * options.runs, sizes=(4, 6, 10, 30, 66)),
         "report": lambda: report_cost.report(runs=options.runs, largest=options.tests),
         "up": lambda: lake_cost.up(runs=options.runs),
+        "fts": lambda: fts_cost.transfer_manager(runs=options.runs, jobs=500, files=240),
         "matrix": lambda: lake_cost.transfer_matrix(
             runs=options.runs, workers=options.workers, links=options.links, longest=options.longest
         ),
@@ -97,7 +98,8 @@ def page(rows: Sequence[Row], arguments: Sequence[str]) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the project.")
-    parser.add_argument("names", nargs="*", help="collection, cells, start, blame, up, matrix (default: all)")
+    names = "collection, cells, start, blame, up, fts, matrix (default: all)"
+    parser.add_argument("names", nargs="*", help=names)
     parser.add_argument("--runs", type=int, default=3, help="of each side (default: %(default)s)")
     parser.add_argument("--cells", type=int, default=10_000, help="to collect (default: %(default)s)")
     parser.add_argument("--tests", type=int, default=100_000, help="most in a report (default: %(default)s)")

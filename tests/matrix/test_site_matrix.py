@@ -80,6 +80,7 @@ def test_the_digest_stays_when_the_lake_is_up(matrix: Matrix) -> None:
         endpoints=tuple(
             replace(endpoint, host="localhost", port=4000, prefix="/data") for endpoint in matrix.endpoints
         ),
+        services=tuple((name, "https://localhost:4001") for name, _ in matrix.services),
         identities=(Identity(name="x", proxy="/p", token_command=("t",), access_key_file="/a"),),
     )
     first = replace(running.endpoints[0], qos="C")

@@ -59,22 +59,23 @@ _ENDPOINTS = {
 class LakeOf(Protocol):
     """Signature of the ``lake_of`` fixture."""
 
-    def __call__(self, **technologies: str) -> SmallLake:
-        """A lake with one RSE at each of these sites: ``lake_of(COMO="xrootd")`` has COMO-A."""
+    def __call__(self, *services: str, **technologies: str) -> SmallLake:
+        """A lake with one RSE at each of these sites: ``lake_of("fts", COMO="xrootd")`` has COMO-A."""
 
 
 @pytest.fixture
 def lake_of() -> Iterator[LakeOf]:
     with contextlib.ExitStack() as undo:
 
-        def up(**technologies: str) -> SmallLake:
+        def up(*services: str, **technologies: str) -> SmallLake:
             # not tmp_path: its parents are closed to other accounts, and too long for unix sockets
             home = Path(tempfile.mkdtemp(prefix="mutant-", dir="/var/tmp"))
             undo.callback(shutil.rmtree, home)
             home.chmod(0o711)
             matrix = home / "matrix.yaml"
             matrix.write_text(
-                _HEAD
+                "".join(f"services: {{{name}: {{}}}}\n" for name in services)
+                + _HEAD
                 + "".join(
                     _SITE.format(site=site, technology=technology) + _ENDPOINTS[technology]
                     for site, technology in technologies.items()

@@ -215,6 +215,40 @@ class SmallLake:
         self._plans[name] = {**self._plans[name], "ready": ready}
         self.restart(rse)
 
+    def stop_service(self, name: str) -> None:
+        """End a service at once."""
+        service = psutil.Process(self._status["services"][name]["pid"])
+        _end([service, *service.children(recursive=True)], signal.SIGKILL)
+
+    def replace_service(self, name: str, changes: str) -> None:
+        """End a service of ours, and start it again with its code changed by a few lines of Python."""
+        plan = self._plans[name]
+        self.stop_service(name)
+        interpreter, module, *arguments = _after(plan["command"], "--")
+        assert module == "-m", plan["command"]
+        program = Path(plan["working_directory"]) / "changed.py"
+        program.write_text(
+            f"{changes}\nimport runpy\nrunpy.run_module({arguments[0]!r}, run_name='__main__')\n"
+        )
+        with Path(plan["output"]).open("ab") as output:
+            daemon = subprocess.Popen(
+                [*self._into_lake(), interpreter, str(program), *arguments[1:]],
+                env=plan["environment"],
+                cwd=plan["working_directory"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self.undo.callback(daemon.wait)
+        self.undo.callback(daemon.kill)
+        deadline = time.monotonic() + _SECONDS_TO_ANSWER
+        with _watched(daemon.pid) as life:
+            while not all(answers(*door) for door in plan["ready"]):
+                ended, _, _ = select.select([life], [], [], 0.02)
+                assert not ended, f"{name} ended: {Path(plan['log']).read_text()[-2000:]}"
+                assert time.monotonic() < deadline, f"{name} does not answer"
+
     def fill_disk(self, rse: str) -> None:
         """Lay a small and full file system over the RSE's data, seen by the lake's daemons alone.
 
@@ -317,6 +351,10 @@ class SmallLake:
         if daemon.poll() is None:
             _end(self._tree(rse), signal.SIGKILL)
         daemon.wait()
+
+
+def _after(words: list[str], mark: str) -> list[str]:
+    return words[words.index(mark) + 1 :]
 
 
 @contextlib.contextmanager

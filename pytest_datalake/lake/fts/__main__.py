@@ -1,0 +1,69 @@
+"""``python -m pytest_datalake.lake.fts SETTINGS``: serve until SIGTERM."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from pytest_datalake.lake.fts import NAME
+from pytest_datalake.lake.fts.config import Settings
+from pytest_datalake.lake.fts.nursery import Nursery
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+def main() -> None:
+    """Fork the nursery, read, bind, become the account, take up what was left, serve."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
+    signal.signal(signal.SIGTERM, _stop)
+    os.umask(0o077)  # proxies and tokens lie in files
+    settings = Settings.read(Path(sys.argv[1]))
+    nursery = Nursery(lambda: drop_privileges(settings))
+    # After the fork: workers need none of this.
+    from pytest_datalake.lake.fts.server import FtsServer
+    from pytest_datalake.lake.fts.service import Service
+
+    delegated = tuple(Path(path).read_bytes() for path in settings.delegated)
+    keys = {storage: json.loads(Path(path).read_text()) for storage, path in settings.object_stores.items()}
+    with FtsServer(settings) as server:
+        _load_late_modules()
+        drop_privileges(settings)
+        server.service = service = Service(settings, nursery, keys)
+        service.start(delegated)
+        logging.getLogger(__name__).info("%s serves %s", NAME, settings.url)
+        try:
+            server.serve_forever()
+        finally:
+            service.stop()
+            nursery.close()
+
+
+def drop_privileges(settings: Settings) -> None:
+    """Become the account that the settings name; for good, and with no other groups."""
+    if settings.uid is not None and settings.gid is not None:
+        os.setgroups([])
+        os.setgid(settings.gid)
+        os.setuid(settings.uid)
+
+
+def _load_late_modules() -> None:
+    """Load what requests will need, while the package can still be read."""
+    import cryptography.hazmat.primitives.asymmetric.rsa
+    import cryptography.x509  # noqa: F401
+    import joserfc.jwt  # noqa: F401
+
+    import pytest_datalake.credentials.holder  # noqa: F401
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""A transfer manager that lies, forgets or may not act any more turns red what it was asked to do."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .conftest import LakeOf
+
+ARRIVES = "suites/fts/test_links.py::test_file_arrives_intact"
+AUTHS = ("--auth", "token-scope", "--auth", "x509-voms")
+
+COPIES_NOTHING = """
+from pytest_datalake.lake.fts import copying
+
+def copies_nothing(self):
+    self._report.filesize = self._context.stat(self._order.source).st_size
+    if self._order.destination.partition("//")[2].startswith("127.0.0.12"):
+        self._report.mode = "3rd pull"
+    else:
+        honest(self)
+
+honest, copying.Copy._do = copying.Copy._do, copies_nothing
+"""
+
+FORGETS_JOBS = """
+from pytest_datalake.lake.fts import job_api, store
+
+def add(self, job, files):
+    added(self, job, files)
+    known.append(job.job_id)
+
+def shown(service, request, job_id, job):
+    return honest(service, request, job_id, None if job_id in known[::10] else job)
+
+known = []
+added, store.Store.add = store.Store.add, add
+honest, job_api._shown = job_api._shown, shown
+"""
+
+HOLDS_NO_PROXY = """
+from pytest_datalake.lake.fts import delegation
+
+delegation.Delegations.proxy_file = lambda self, delegation_id: ""
+"""
+
+
+def test_healthy_transfer_manager_is_green(lake_of: LakeOf) -> None:
+    lake = lake_of("fts", COMO="xrootd", GARDA="xrootd", LEMAN="xrootd")
+    lake.run("suites/fts", "--cells", "smoke", "--allow-disruptive").is_green(tests=28)
+
+
+def test_copies_that_were_never_made_turn_red(lake_of: LakeOf) -> None:
+    lake = lake_of("fts", COMO="xrootd", GARDA="xrootd", LEMAN="xrootd")
+    lake.replace_service("fts", COPIES_NOTHING)
+    verdict = lake.run(ARRIVES, *AUTHS, "--protocol", "davs")
+    verdict.is_red(lambda row: row.enters("GARDA-A"), red=4, green=8, because="not found|no such file|404")
+
+
+def test_forgotten_jobs_are_errors_that_name_the_service(lake_of: LakeOf) -> None:
+    lake = lake_of("fts", COMO="xrootd", GARDA="xrootd", LEMAN="xrootd")
+    lake.replace_service("fts", FORGETS_JOBS)
+    verdict = lake.run(ARRIVES, *AUTHS)
+    lost = [row for row in verdict.rows if row.outcome != "passed"]
+    assert {row.outcome for row in lost} == {"error"}, json.dumps([row.reason for row in lost], indent=1)
+    assert all("does not know the job" in row.reason for row in lost)
+    assert (len(lost), len(verdict.rows), verdict.word) == (4, 24, "INCOMPLETE")
+
+
+def test_expired_delegation_turns_certificates_red(lake_of: LakeOf) -> None:
+    lake = lake_of("fts", COMO="xrootd", GARDA="xrootd")
+    lake.replace_service("fts", HOLDS_NO_PROXY)
+    verdict = lake.run(ARRIVES, *AUTHS)
+    verdict.is_red(lambda row: row.auth == "x509-voms", red=4, green=4, because="proxy expired or missing")
+
+
+def test_dead_transfer_manager_is_an_error_of_its_own(lake_of: LakeOf) -> None:
+    lake = lake_of("fts", COMO="xrootd", GARDA="xrootd")
+    lake.stop_service("fts")
+    verdict = lake.run(ARRIVES, "--auth", "token-scope")
+    assert {row.outcome for row in verdict.rows} == {"error"}
+    assert all("the transfer manager https://localhost" in row.reason for row in verdict.rows)
