@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import logging
 import os
@@ -30,6 +31,7 @@ _CALLS_PER_CORE = 8
 """More calls at a time than this make each of them slow, and all of them together no faster."""
 _GRACE = 1.0
 """Seconds after the budget that the library's own timeouts are given before the process is killed."""
+_LINGER_SECONDS = 5.0
 _PROGRAM = (
     "import sys; sys.path[:0] = sys.argv[2:]; "
     "from pytest_datalake.drivers.child import main; main(int(sys.argv[1]))"
@@ -59,6 +61,18 @@ class Child:
         except ConnectionError:
             line = b""
         return wire.decode(line) if line.endswith(b"\n") else {}
+
+    async def exit_code(self) -> int:
+        """Code of a process that closed its pipe, negative for a signal; it is killed when it lingers.
+
+        Not killed at once: ``kill`` looks whether the process is still there, and may so take the code away
+        from asyncio, which then makes up 255 (https://github.com/python/cpython/issues/87744).
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_SECONDS):
+                return await self.process.wait()
+        await self.kill()
+        return await self.process.wait()
 
     async def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
@@ -148,9 +162,9 @@ class Children:
             raise
         if reply:
             return reply
-        await self._end(child)
+        self._all.discard(child)
         self.counts["crashed"] += 1
-        died = _how_it_died(child.process.returncode)
+        died = _how_it_died(await child.exit_code())
         text = f"the client process {died} during this call, in libgfal2 or a library below it"
         error = failure(call.verb, where, code=0, kind="other", text=text)
         raise _ClientDiedError(str(error), kind="other", operation=error.operation, url=error.url)
@@ -276,8 +290,8 @@ def _xroot_login(credential: Credential) -> dict[str, str]:
             return {}
 
 
-def _how_it_died(code: int | None) -> str:
-    if code is not None and code < 0:
+def _how_it_died(code: int) -> str:
+    if code < 0:
         return f"died by {signal.Signals(-code).name}"
     return f"ended with code {code}"
 

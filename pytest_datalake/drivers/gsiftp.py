@@ -58,11 +58,8 @@ class GsiftpDriver(GfalDriver):
                 raise
             # The client library sends RNTO also where RNFR was refused, and reports only the answer to that:
             # "bad sequence" in effect (RFC 959, 4.1.3). The old name says the real reason.
-            try:
-                with self._reported("rename", shown("rename", url, new_url)):
-                    self._ready(url, budget).stat(url)
-            except StorageError as reason:
-                raise reason from error
+            with self._reported("rename", shown("rename", url, new_url)):
+                self._ready(url, budget).stat(url)
             raise
 
     def read(self, url: str, *, offset: int, length: int, budget: float) -> bytes:

@@ -27,9 +27,6 @@ class RootDriver(GfalDriver):
                 raise
             # The client library tries delegation whenever the source cannot be opened, and reports only that
             # the destination does not support it. The source says the real reason.
-            try:
-                with self._reported("copy", shown("copy", url, new_url)):
-                    context.stat(url)
-            except StorageError as reason:
-                raise reason from error
+            with self._reported("copy", shown("copy", url, new_url)):
+                context.stat(url)
             raise

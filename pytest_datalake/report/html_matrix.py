@@ -7,8 +7,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from pytest_datalake.matrix.model import FAMILY
-from pytest_datalake.report.page import GLYPHS
 from pytest_datalake.report.rows import SEVERITY, Outcome
+from pytest_datalake.report.signs import GLYPHS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -16,39 +16,13 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from pytest_datalake.report.redaction import without_secrets
+from pytest_datalake.report.signs import GLYPHS, LETTERS, MEANINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_datalake.report.rows import Outcome
 
 TEMPLATES = Path(__file__).parent / "templates"
-
-GLYPHS: dict[Outcome, str] = {
-    "passed": "✓",
-    "failed": "✗",
-    "error": "!",
-    "known-issue": "K",
-    "fixed": "↑",
-    "not-run": "\N{EN DASH}",
-}
-LETTERS: dict[Outcome, str] = {
-    "passed": "p",
-    "failed": "f",
-    "error": "e",
-    "known-issue": "k",
-    "fixed": "x",
-    "not-run": "n",
-}
-MEANINGS: dict[Outcome, str] = {
-    "passed": "passed",
-    "failed": "failed: the lake did not do what it declares",
-    "error": "error: the test engine or its environment failed",
-    "known-issue": "known issue: failed as the matrix says",
-    "fixed": "fixed: a known issue that no longer fails",
-    "not-run": "planned, but without a result",
-}
-NOT_GREEN: frozenset[Outcome] = frozenset({"failed", "error", "fixed", "not-run"})
 
 
 def render(template: str, *, styles: Sequence[str], scripts: Sequence[str] = (), **values: Any) -> str:  # noqa: ANN401  # what a template takes

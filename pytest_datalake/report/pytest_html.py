@@ -9,7 +9,6 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from pytest_datalake.report.html_matrix import html_matrix
 from pytest_datalake.report.reasons import one_line
 
 if TYPE_CHECKING:
@@ -38,6 +37,8 @@ def summary(results: Results, verdict: Verdict, page: str = "index.html") -> lis
         verdict: what that comes to.
         page: relative address of the matrix page.
     """
+    from pytest_datalake.report.html_matrix import html_matrix
+
     lines = []
     if verdict.links is not None:
         lines.append(verdict.links.line("TRANSFER MATRIX", verdict.links.word, "links"))

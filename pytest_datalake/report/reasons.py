@@ -15,6 +15,9 @@ _ADDRESS = r"[a-z][a-z0-9+]*://\S+"
 _OPERATION = re.compile(
     rf"^(?P<kind>\w+(?:Error|Timeout|Exception): )?[\w-]+ {_ADDRESS}(?: -> {_ADDRESS})?: ", re.ASCII
 )
+_ABOUT_ISSUE = re.compile(
+    r"^(?:something else than the known issue at \S+|known issue expired on [\d-]+): ", re.ASCII
+)
 _WRAPPING = re.compile(
     r"(?:(?:TRANSFER|SOURCE|DESTINATION) ERROR: )?"
     r"Copy failed \([^)]*\)\. Last attempt: (?:Transfer failure: )?"
@@ -50,7 +53,7 @@ def one_line(text: str, limit: int = SHOWN) -> str:
 @lru_cache(maxsize=1024)
 def cause(reason: str, limit: int = SHOWN) -> str:
     """The cause in a reason, without operation, addresses and the wrappings of client libraries."""
-    plain = one_line(reason, 4 * limit)
+    plain = _ABOUT_ISSUE.sub("", one_line(reason, 4 * limit))
     short = _WORD.sub(_shortened, _WRAPPING.sub("", _OPERATION.sub("", plain, count=1)))
     return one_line(short or plain, limit)
 

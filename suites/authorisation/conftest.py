@@ -46,3 +46,18 @@ def owned_unchanged(owned, make_local):
         assert owned.list() == ["owned"]
 
     return check
+
+
+@pytest.fixture
+def opens_nothing(storage_with, owned, owned_unchanged, make_local, refused):
+    """Assert that a credential of the owner's that is not valid reads nothing and writes nothing."""
+
+    def check(credential, *kinds):
+        storage = storage_with(credential)
+        with refused(*kinds):
+            storage.read(owned.path("owned"), offset=0, length=10)
+        with refused(*kinds):
+            storage.put(make_local("1 KiB"), owned.path("by-no-right"))
+        owned_unchanged()
+
+    return check

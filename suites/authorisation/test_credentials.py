@@ -30,63 +30,34 @@ def test_anonymous_cannot_remove(storage, owned, owned_unchanged, refused):
 
 @pytest.mark.forge
 @pytest.mark.cells(auth="token-*")
-def test_expired_token_is_refused(storage_with, owned, expired_token, owned_unchanged, make_local, refused):
-    storage = storage_with(expired_token)
-    with refused(*REFUSED):
-        storage.read(owned.path("owned"), offset=0, length=10)
-    with refused(*REFUSED):
-        storage.put(make_local("1 KiB"), owned.path("expired"))
-    owned_unchanged()
+def test_expired_token_is_refused(opens_nothing, expired_token):
+    opens_nothing(expired_token, *REFUSED)
 
 
 @pytest.mark.forge
 @pytest.mark.cells(auth="x509-voms")
-def test_expired_proxy_is_refused(storage_with, owned, expired_proxy, owned_unchanged, make_local, refused):
-    storage = storage_with(expired_proxy)
-    with refused(*REFUSED):
-        storage.read(owned.path("owned"), offset=0, length=10)
-    with refused(*REFUSED):
-        storage.put(make_local("1 KiB"), owned.path("expired"))
-    owned_unchanged()
+def test_expired_proxy_is_refused(opens_nothing, expired_proxy):
+    opens_nothing(expired_proxy, *REFUSED)
 
 
 @pytest.mark.requirement("proxy-path-length")
 @pytest.mark.forge
 @pytest.mark.cells(auth="x509-voms")
-def test_proxy_of_a_proxy_that_may_make_none_is_refused(
-    storage_with, owned, illegitimate_proxy, owned_unchanged, make_local, refused
-):
-    storage = storage_with(illegitimate_proxy)
-    with refused(*REFUSED):
-        storage.read(owned.path("owned"), offset=0, length=10)
-    with refused(*REFUSED):
-        storage.put(make_local("1 KiB"), owned.path("illegitimate"))
-    owned_unchanged()
+def test_proxy_of_a_proxy_that_may_make_none_is_refused(opens_nothing, illegitimate_proxy):
+    opens_nothing(illegitimate_proxy, *REFUSED)
 
 
 @pytest.mark.requirement("revoked-certificate")
 @pytest.mark.forge
 @pytest.mark.cells(auth="x509*")
-def test_revoked_certificate_is_refused(
-    storage_with, owned, revoked_certificate, owned_unchanged, make_local, refused
-):
-    storage = storage_with(revoked_certificate)
-    with refused("denied"):
-        storage.read(owned.path("owned"), offset=0, length=10)
-    with refused("denied"):
-        storage.put(make_local("1 KiB"), owned.path("revoked"))
-    owned_unchanged()
+def test_revoked_certificate_is_refused(opens_nothing, revoked_certificate):
+    opens_nothing(revoked_certificate, "denied")
 
 
 @pytest.mark.forge
 @pytest.mark.cells(auth="token-*")
-def test_token_for_another_audience_is_refused(
-    storage_with, owned, misdirected_token, owned_unchanged, make_local, refused
-):
-    storage = storage_with(misdirected_token)
-    with refused(*REFUSED):
-        storage.put(make_local("1 KiB"), owned.path("misdirected"))
-    owned_unchanged()
+def test_token_for_another_audience_is_refused(opens_nothing, misdirected_token):
+    opens_nothing(misdirected_token, *REFUSED)
 
 
 @pytest.mark.requires("authorisation")

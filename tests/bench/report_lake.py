@@ -19,6 +19,7 @@ from pytest_datalake.report.rows import (
     TestRow,
     UnsupportedRow,
 )
+from tests.report.making import STARTED, row_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from pytest_datalake.report.rows import Row
 
 RUN = "20261122t020000-5e7d1c"
-STARTED = "2026-11-22T02:00:00+00:00"
 PROTOCOLS = ("davs", "root", "gsiftp")
 AUTHS = ("token-scope", "token-group", "x509-voms", "x509")
 LAYERS = ("direct", "fts", "rule")
@@ -132,26 +132,20 @@ def _link(
     }
     if outcome == "passed":
         evidence |= {"bytes": 1_048_576, "mode": "pull", "checksum": f"adler32:{dice.getrandbits(32):08x}"}  # type: ignore[dict-item]
-    return TestRow(
+    return row_at(
+        destination,
+        auth,
+        nodeid,
         run_id=RUN,
-        nodeid=nodeid,
-        test="test_file_arrives_intact",
         capability="transfer",
         requirement="wlcg-tpc-1.0" if destination.protocol == "davs" else "",
         layer=layer,
         outcome=outcome,
         reason=f"copy {urls[0]} -> {urls[1]}: {reason}" if reason else "",
         details=f"E   StorageError: {reason} {dice.getrandbits(160):040x}" if outcome == "failed" else "",
-        started=STARTED,
         seconds=round(dice.lognormvariate(0.5, 0.8), 3),
         source=source.id,
         destination=destination.id,
-        site=destination.site,
-        rse=destination.rse,
-        protocol=destination.protocol,
-        auth=auth,
-        qos=destination.qos,
-        vo="escape",
         identity=dice.choice(EXPERIMENTS),
         evidence=evidence,
         reproduce=f"gfal-copy --copy-mode pull '{urls[0]}' '{urls[1]}'  # or: pytest '{nodeid}'",
@@ -189,26 +183,18 @@ def _cell(end: EndpointRow, auth: str, capability: str, number: int, dice: rando
         outcome, reason, issue = "known-issue", ISSUE.reason, ISSUE
     elif dice.random() > PASSED_BUT:
         outcome, reason = "error", "EngineError: the client process did not answer in 32 s"
-    return TestRow(
+    return row_at(
+        end,
+        auth,
+        nodeid,
         run_id=RUN,
-        nodeid=nodeid,
-        test=test,
         capability=capability,
         requirement="wlcg-token-1.2" if capability == "authorisation" else "",
-        layer="direct",
         outcome=outcome,
         reason=reason,
         known_issue=issue,
-        started=STARTED,
         seconds=round(dice.uniform(0.02, 0.5), 3),
         cell=end.id,
-        site=end.site,
-        rse=end.rse,
-        protocol=end.protocol,
-        auth=auth,
-        qos=end.qos,
-        vo="escape",
         identity=dice.choice(EXPERIMENTS),
         evidence={"bytes": 65536, "protocol": end.protocol, "auth": auth},
-        reproduce=f"pytest '{nodeid}'",
     )

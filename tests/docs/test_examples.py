@@ -195,7 +195,8 @@ def test_commands_are_understood(example: Example, capsys: pytest.CaptureFixture
                     cli.main([*arguments, "--help"])
                 assert ended.value.code == 0, capsys.readouterr().err
                 options = {word for word in arguments if word.startswith("--")}
-                assert all(option in capsys.readouterr().out for option in options)
+                told = capsys.readouterr().out
+                assert all(option in told for option in options)
             case "make":
                 assert all(re.search(rf"^{target}:.*## ", makefile, re.MULTILINE) for target in arguments)
             case "python":

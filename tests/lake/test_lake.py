@@ -212,11 +212,9 @@ def test_a_detached_lake_ends_when_its_starter_is_killed_before_it_is_up(
 def test_a_bound_lake_ends_with_its_starter(
     state_dir: Path, number: signal.Signals, watch: Callable[..., Any], lake_of: Callable[..., str]
 ) -> None:
-    starter = subprocess.Popen(
-        [sys.executable, "-c", STARTER, lake_of("COMO"), str(state_dir)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
+    # a shell's background jobs ignore SIGINT, and so would what they start
+    command = ["env", "--default-signal=INT", sys.executable, "-c", STARTER, lake_of("COMO"), str(state_dir)]
+    starter = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     with starter:
         assert starter.stdout is not None
         everything = watch(*pids(json.loads(starter.stdout.readline())))

@@ -184,7 +184,8 @@ class Playground:
 
     def start(self, *arguments: str, last: list[str] | None = None) -> subprocess.Popen[bytes]:
         """Start pytest as the leader of a process group."""
-        command = [*self.command(*arguments), *(last or [])]
+        # a shell's background jobs ignore SIGINT, and so would what they start
+        command = ["env", "--default-signal=INT", *self.command(*arguments), *(last or [])]
         process: subprocess.Popen[bytes] = self._pytester.popen(
             command, start_new_session=True, stdin=subprocess.DEVNULL
         )

@@ -20,13 +20,12 @@ from pytest_datalake.report.rows import (
     TestRow,
     UnsupportedRow,
 )
+from tests.report.making import STARTED, row_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_datalake.report.rows import Row
-
-STARTED = "2026-11-22T02:00:00+00:00"
 
 STORAGE = {
     "BALATON": [("B", "gridftp")],
@@ -77,24 +76,16 @@ def link_row(
 ) -> TestRow:
     name = f"{source.id}-to-{destination.id}-by-{auth}"
     nodeid = f"suites/transfer/test_{'streamed' if streamed else 'link'}.py::{test}[{name}]"
-    return TestRow(
+    return row_at(
+        destination,
+        auth,
+        nodeid,
         run_id="r1",
-        nodeid=nodeid,
-        test=test,
         capability="transfer",
         requirement="HTTP-TPC 2.1" if destination.protocol == "davs" else "",
-        layer="direct",
-        outcome="passed",
-        started=STARTED,
         seconds=round(dice.uniform(0.2, 3), 3),
         source=source.id,
         destination=destination.id,
-        site=destination.site,
-        rse=destination.rse,
-        protocol=destination.protocol,
-        auth=auth,
-        qos=destination.qos,
-        vo="escape",
         identity="ska",
         streamed=streamed,
         evidence={
@@ -104,7 +95,6 @@ def link_row(
             "protocol": destination.protocol,
             "auth": auth,
         },
-        reproduce=f"pytest '{nodeid}'",
     )
 
 
@@ -141,26 +131,17 @@ def cells(dice: random.Random) -> Iterator[TestRow]:
                 for number in range(4 if capability in {"access", "authorisation"} else 2):
                     test = f"test_{capability.replace('-', '_')}_{number}"
                     nodeid = f"suites/{capability}/test_{capability}.py::{test}[{end.id}-by-{auth}]"
-                    yield TestRow(
+                    yield row_at(
+                        end,
+                        auth,
+                        nodeid,
                         run_id="r1",
-                        nodeid=nodeid,
-                        test=test,
                         capability=capability,
                         requirement="WLCG-JWT 1.2" if capability == "authorisation" else "",
-                        layer="direct",
-                        outcome="passed",
-                        started=STARTED,
                         seconds=round(dice.uniform(0.02, 0.5), 3),
                         cell=end.id,
-                        site=end.site,
-                        rse=end.rse,
-                        protocol=end.protocol,
-                        auth=auth,
-                        qos=end.qos,
-                        vo="escape",
                         identity="lofar",
                         evidence={"bytes": 65536, "protocol": end.protocol, "auth": auth},
-                        reproduce=f"pytest '{nodeid}'",
                     )
 
 

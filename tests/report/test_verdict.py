@@ -67,12 +67,14 @@ def test_one_other_result_decides(outcome: Outcome, word: str, exit_code: int) -
 
 
 def test_red_names_the_worst_before_the_two_lines() -> None:
-    verdict = verdict_of(*(link(number, "failed", reason=f"HTTP 403 for /f{number}") for number in range(8)))
-    assert verdict.lines[0].startswith("failed: 8 copies to D.davs by x509: HTTP 403")
+    failing = [link(number, "failed", reason=f"HTTP 403 for /f{number}") for number in range(8)]
+    passing = [link(number, nodeid=f"other{number}", destination="E.davs") for number in range(8)]
+    verdict = verdict_of(*failing, *passing)
+    assert verdict.lines[0].startswith("D refuses access: 8 tests")
     assert len(verdict.lines) == 3
-    many = [made(f"t{n}", "failed", cell=f"E{n}.davs", reason="no") for n in range(9)]
-    passing = [made(f"p{n}", cell=f"E{n}.davs", test="other") for n in range(9)]
-    assert len(verdict_of(*many, *passing).lines) == 5 + 1
+    many = [made(f"t{n}", "failed", test=f"t{n}", cell=f"E{n}.davs", reason="no") for n in range(9)]
+    more = [made(f"p{n}-{m}", cell=f"E{n}.davs", test="other") for n in range(9) for m in range(30)]
+    assert len(verdict_of(*many, *more).lines) == 5 + 1
 
 
 def test_without_a_planned_link_there_is_no_matrix_line() -> None:

@@ -62,7 +62,7 @@ def sentence(hypothesis: Hypothesis, sort: str, *, flaky: bool) -> str:
         flaky: only some of what it covers fails.
     """
     if hypothesis.scope == "lake":
-        return _central(hypothesis) + (" now and then" if flaky else "")
+        return ("now and then " if flaky else "") + _central(hypothesis)
     limits = dict(hypothesis.limits)
     rest = [_role(hypothesis), *_limits(hypothesis)]
     if sort == "denied" and hypothesis.scope != "link":

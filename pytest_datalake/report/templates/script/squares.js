@@ -77,6 +77,7 @@ const summary = (table, square) => {
 
 // The cause before the addresses, as in reasons.py, for what stands on one line.
 const essence = reason => reason
+  .replace(/^(?:something else than the known issue at \S+|known issue expired on [\d-]+): /, "")
   .replace(/^(?:\w+(?:Error|Timeout|Exception): )?[\w-]+ [a-z][a-z0-9+]*:\/\/\S+(?: -> [a-z][a-z0-9+]*:\/\/\S+)?: /, "")
   .replace(/(?:(?:TRANSFER|SOURCE|DESTINATION) ERROR: )?Copy failed \([^)]*\)\. Last attempt: (?:Transfer failure: )?/, "");
 

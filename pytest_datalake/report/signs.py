@@ -1,0 +1,33 @@
+"""How outcomes are shown: by a sign, a class of the style, and words. Light to load."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_datalake.report.rows import Outcome
+
+GLYPHS: dict[Outcome, str] = {
+    "passed": "✓",
+    "failed": "✗",
+    "error": "!",
+    "known-issue": "K",
+    "fixed": "↑",
+    "not-run": "\N{EN DASH}",
+}
+LETTERS: dict[Outcome, str] = {
+    "passed": "p",
+    "failed": "f",
+    "error": "e",
+    "known-issue": "k",
+    "fixed": "x",
+    "not-run": "n",
+}
+MEANINGS: dict[Outcome, str] = {
+    "passed": "passed",
+    "failed": "failed: the lake did not do what it declares",
+    "error": "error: the test engine or its environment failed",
+    "known-issue": "known issue: failed as the matrix says",
+    "fixed": "fixed: a known issue that no longer fails",
+    "not-run": "planned, but without a result",
+}

@@ -1,0 +1,88 @@
+"""The cause comes first, and what it usually means is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_datalake.report.reasons import advise, cause, one_line, shape
+
+AREA = "/escape/lsst/pytest-datalake/20261122t194904-6aa183"
+PULL = (
+    f"copy davs://127.0.0.14:13427{AREA}/shared/source-1 -> davs://127.0.0.13:13876{AREA}/82e97c/arrived: "
+    "TRANSFER ERROR: Copy failed (3rd pull). Last attempt: Transfer failure: Remote side failed with status "
+    f'code 403; error message: "Unable to open {AREA}/x/source-1; permission denied " (EIO)'
+)
+
+
+def test_operation_addresses_and_wrappings_are_left_out() -> None:
+    assert cause(PULL) == (
+        'Remote side failed with status code 403; error message: "Unable to open …/source-1; '
+        'permission denied " (EIO)'
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        (
+            "put root://localhost:1094//escape/x: No space left on device (ENOSPC)",
+            "No space left on device (ENOSPC)",
+        ),
+        (
+            "TimeoutError: the client did not answer in 32 s",
+            "TimeoutError: the client did not answer in 32 s",
+        ),
+        ("stat davs://host/x: ", "stat davs://host/x:"),
+        ("something else than the known issue at m.yaml:8: stat davs://h/x: gone (EIO)", "gone (EIO)"),
+        ("/short/path is not there", "/short/path is not there"),
+        ("", ""),
+    ],
+)
+def test_the_cause_stands_alone(reason: str, expected: str) -> None:
+    assert cause(reason) == expected
+
+
+def test_what_is_cut_is_cut_at_the_end() -> None:
+    assert cause("a\n\x1b[31mb\t\tc\x00") == "a [31mb c"
+    assert len(cause("x y " * 5_000)) == 220
+    assert one_line("x" * 10_000, 50) == "x" * 49 + "…"
+
+
+def test_one_cause_has_one_shape_and_two_statuses_have_two() -> None:
+    reasons = [f"HTTP 403 : refused for /escape/ska/{number}/{number}: no rule" for number in (11, 22_222)]
+    assert shape(reasons[0]) == shape(reasons[1])
+    assert shape("HTTP 403 : refused") != shape("HTTP 507 : refused")
+
+
+@pytest.mark.parametrize(
+    ("reason", "meaning"),
+    [
+        ("HTTP 507 : Insufficient Storage", "the storage is full"),
+        ("TRANSFER destination: No space left on device", "the storage is full"),
+        ("certificate has expired", "a certificate has expired"),
+        ("CRL for CA x has expired", "a certificate revocation list is stale"),
+        ("unable to get local issuer certificate", "TLS: one side does not trust the other"),
+        ("HTTP 401 : Unauthorized", "the credential was not accepted"),
+        (PULL, "access was refused"),
+        ("checksum of the copy is 1, of the source 2", "the checksum, or the content, is another one"),
+        ("Connection refused (ECONNREFUSED)", "nothing listens at the address"),
+        ("Operation timed out (ETIMEDOUT)", "no answer in time"),
+        ("Recv failure: Connection reset by peer", "the connection broke off"),
+        ("HTTP 500 : Internal Server Error", "the server failed"),
+    ],
+)
+def test_what_a_reason_usually_means(reason: str, meaning: str) -> None:
+    advice = advise(reason)
+    assert advice is not None
+    assert advice.meaning == meaning
+
+
+def test_where_to_look_depends_on_the_credential() -> None:
+    checks = {auth: advise("HTTP 403", auth) for auth in ("token-scope", "x509-voms", "anonymous")}
+    assert "issuer" in checks["token-scope"].check  # type: ignore[union-attr]
+    assert "vomsdir" in checks["x509-voms"].check  # type: ignore[union-attr]
+    assert len({advice.check for advice in checks.values() if advice}) == 3
+
+
+def test_nothing_is_said_of_what_is_not_known() -> None:
+    assert advise("the moon is full of cheese") is None
