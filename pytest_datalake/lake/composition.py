@@ -39,6 +39,8 @@ ANY_AUDIENCE = "https://wlcg.cern.ch/jwt/v1/any"
 """Audience of root doors: one client process logs in at both ends of a copy with one token."""
 
 _SECONDS_TO_COME_UP = 40
+_SECONDS_FOR_SERVICES = 40
+"""On top, where there are any: they take more work to load than a storage."""
 _ATTEMPTS = 3
 
 
@@ -315,7 +317,7 @@ class _Composer:
             {
                 "bundle": bundle,
                 "hostname": "" if self._machine.resolves else "localhost",
-                "budget": _SECONDS_TO_COME_UP,
+                "budget": _SECONDS_TO_COME_UP + (_SECONDS_FOR_SERVICES if self._urls else 0),
                 "processes": self._processes,
             },
         )
