@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,7 +14,6 @@ import pytest
 
 from pytest_datalake.clients.rucio import File
 from pytest_datalake.errors import ServiceError, StorageError
-from pytest_datalake.lake.running import tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,48 +105,3 @@ def test_rucio_that_does_not_answer_is_a_service_in_trouble(rucio_lake: RucioLak
     rucio_lake.kill("rucio")
     with pytest.raises(ServiceError):
         rucio.whoami()
-
-
-def test_a_killed_keeper_leaves_nothing(rucio_lake: RucioLake) -> None:
-    services = rucio_lake.lake.status()["services"]
-    database = psutil.Process(services["postgresql"]["pid"])
-    lines = (rucio_lake.state_dir / "rucio/database/cluster/postmaster.pid").read_text().splitlines()
-    memory = lines[6].split()[1]
-    mark = f"PYTEST_DATALAKE_STATE={rucio_lake.state_dir}"
-    psutil.Process(database.pid).kill()  # it cannot tidy up
-    os.kill(rucio_lake.lake.status()["keeper"]["pid"], signal.SIGKILL)
-    psutil.wait_procs([database], timeout=10)
-    tidy(rucio_lake.state_dir)
-    left = [one.pid for one in psutil.process_iter() if mark in _environment(one)]
-    listed = subprocess.run(["ipcs", "--shmems"], capture_output=True, text=True, check=True).stdout
-    assert memory not in listed.split()
-    deadline = time.monotonic() + 10
-    while left := [pid for pid in left if psutil.pid_exists(pid) and not _is_zombie(pid)]:
-        assert time.monotonic() < deadline, left
-    assert not (rucio_lake.state_dir / "rucio").exists()
-
-
-def test_secrets_are_in_no_log(rucio_lake: RucioLake) -> None:
-    rucio_lake.log_in()
-    rucio_lake.log_in("ska", "x509_proxy")
-    matrix = rucio_lake.lake.matrix
-    secrets = [Path(one.password_file).read_text() for one in matrix.identities]
-    issuers = json.loads((rucio_lake.state_dir / "rucio/etc/idpsecrets.json").read_text())
-    secrets.append(issuers["lake"]["client_secret"])
-    for log in rucio_lake.state_dir.rglob("*.out"):
-        content = log.read_text(errors="replace")
-        assert not [one for one in secrets if one in content], log
-
-
-def _environment(process: psutil.Process) -> set[str]:
-    try:
-        return {f"{name}={value}" for name, value in process.environ().items()}
-    except psutil.Error:
-        return set()
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True
