@@ -10,7 +10,8 @@ help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/ready ## install what is missing: Debian packages and virtual environments
-	@pytest_datalake/lake/install/swift.sh
+	@pytest_datalake/lake/install/environment.sh swift
+	@pytest_datalake/lake/install/environment.sh rucio
 	@ln -sf /usr/lib/python3/dist-packages/$(MODULE) .venv/lib/python3.11/site-packages/$(MODULE)
 	@ln -sfn /usr/lib/python3/dist-packages/M2Crypto .venv/lib/python3.11/site-packages/M2Crypto
 

@@ -32,7 +32,17 @@ from pytest_datalake.fixtures.monitoring import monitoring
 from pytest_datalake.fixtures.outcomes import PROPERTY, note_phase
 from pytest_datalake.fixtures.refusals import refused
 from pytest_datalake.fixtures.relays import door_that_opens
+from pytest_datalake.fixtures.rucio import (
+    add_rule,
+    arrived_at,
+    member,
+    registered,
+    rucio,
+    rucio_as,
+    rule_ends,
+)
 from pytest_datalake.fixtures.rules import MARKERS
+from pytest_datalake.fixtures.rules_ahead import brought_by_rule, rules_ahead
 from pytest_datalake.fixtures.storage import identity, make_local, storage, storage_as, test_file
 from pytest_datalake.fixtures.tools import tools
 from pytest_datalake.fixtures.transfer import at_once, copy_as, copy_between, missing_file
@@ -48,9 +58,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "a_transfer",
+    "add_rule",
     "ahead",
     "arrival",
+    "arrived_at",
     "at_once",
+    "brought_by_rule",
     "by_fts",
     "cell",
     "client_crashes",
@@ -68,12 +81,18 @@ __all__ = [
     "lake",
     "link",
     "make_local",
+    "member",
     "misdirected_token",
     "missing_file",
     "monitoring",
     "pool",
     "refused",
+    "registered",
     "revoked_certificate",
+    "rucio",
+    "rucio_as",
+    "rule_ends",
+    "rules_ahead",
     "scratch",
     "sent_by_fts",
     "storage",

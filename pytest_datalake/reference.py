@@ -18,8 +18,10 @@ from unittest import mock
 from pytest_datalake import cli, hooks, plugin
 from pytest_datalake.capabilities.access import Storage
 from pytest_datalake.capabilities.content import Content
+from pytest_datalake.capabilities.replicate import RegisteredFile
 from pytest_datalake.capabilities.tools import ToolRun, Tools
 from pytest_datalake.capabilities.transfer import Arrived, StoredFile
+from pytest_datalake.clients.rucio import File, Replica, Rucio, Rule
 from pytest_datalake.drivers.api import FileStat
 from pytest_datalake.fixtures.evidence import Evidence
 from pytest_datalake.fixtures.handover import RunningLake
@@ -53,6 +55,11 @@ _OBJECTS: tuple[type, ...] = (
     Evidence,
     Tools,
     ToolRun,
+    Rucio,
+    Rule,
+    Replica,
+    File,
+    RegisteredFile,
     RunningLake,
 )
 

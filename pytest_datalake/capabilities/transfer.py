@@ -38,7 +38,7 @@ class Arrived:
     """What a copy left at the destination.
 
     Attributes:
-        mode: "pull", "push" or "streamed", as the client library reported it.
+        mode: "pull", "push" or "streamed", as the client library reported it; None: a service carried it.
         checksum: adler32 computed from the bytes read back, eight digits.
         server_checksum: what the destination says, by the algorithm it declares.
         size: bytes read back.
@@ -48,7 +48,7 @@ class Arrived:
 
     storage: Storage
     path: str
-    mode: CopyMode
+    mode: CopyMode | None
     checksum: str
     server_checksum: str
     size: int
@@ -95,7 +95,7 @@ def copy(
 
 
 def read_back(
-    source: StoredFile, destination: Storage, name: str, *, mode: CopyMode, seconds: float, local: Path
+    source: StoredFile, destination: Storage, name: str, *, mode: CopyMode | None, seconds: float, local: Path
 ) -> Arrived:
     """Read the whole destination and compare it with the source's content. Raises ``StorageError``."""
     try:

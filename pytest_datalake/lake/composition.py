@@ -8,22 +8,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pytest_datalake.errors import UsageError
-from pytest_datalake.lake import identities, launch, ports
-from pytest_datalake.lake.daemons import files, fts, issuer
+from pytest_datalake.lake import identities, launch, ports, services
+from pytest_datalake.lake.daemons import files, issuer
 from pytest_datalake.lake.daemons.api import RsePlan
 from pytest_datalake.lake.keeper import SYSTEM_BUNDLE
 from pytest_datalake.lake.pki import Authorities
 from pytest_datalake.lake.running import Lake, adopt, end_leftovers
 from pytest_datalake.lake.state import StateDirectory, default_for, write_json, write_private
 from pytest_datalake.matrix.model import Trust
-from pytest_datalake.matrix.technologies import MONITORING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from types import ModuleType
 
-    from pytest_datalake.lake.daemons.api import AuthorityPaths, Process
+    from pytest_datalake.lake.daemons.api import Account, AuthorityPaths, Process
     from pytest_datalake.matrix.model import Endpoint, Matrix
 
 __all__ = ["DAEMONS", "Lake", "adopt", "default_state_directory", "up"]
@@ -40,6 +39,8 @@ ANY_AUDIENCE = "https://wlcg.cern.ch/jwt/v1/any"
 """Audience of root doors: one client process logs in at both ends of a copy with one token."""
 
 _SECONDS_TO_COME_UP = 40
+_SECONDS_FOR_SERVICES = 40
+"""On top, where there are any: they take more work to load than a storage."""
 _ATTEMPTS = 3
 
 
@@ -102,7 +103,9 @@ def _put_up(
     progress(f"starting {len(rses)} RSEs at {len(matrix.sites)} sites in {state.path}")
     modules = {name: daemon_module(matrix, name) for name in rses}
     own = [name for name, url in matrix.services if not url]
-    claims = ports.claim(1 + len(own) + sum(module.PORTS for module in modules.values()))
+    claims = ports.claim(
+        1 + sum(module.PORTS for module in modules.values()) + sum(services.PORTS[name] for name in own)
+    )
     try:
         try:
             free = [claim.port for claim in claims]
@@ -110,8 +113,7 @@ def _put_up(
             for name in rses:
                 count = modules[name].PORTS
                 composer.add(name, modules[name], [free.pop() for _ in range(count)])
-            if "fts" in own:
-                composer.add_transfer_manager(free.pop())
+            composer.add_services({name: [free.pop() for _ in range(services.PORTS[name])] for name in own})
             composer.write()
         except BaseException:
             state.wipe()  # half a lake is of no use, and no daemon has written a log yet
@@ -190,13 +192,7 @@ class _Composer:
             vo=self._matrix.vo,
             issuer=self._authorities.issuer,
         )
-        self._processes.append(launch.process_plan("issuer", process, account, self._state))
-        self._services["issuer"] = {
-            "url": self._authorities.issuer,
-            "process": "issuer",
-            "log": str(process.log),
-            "config": str(process.config),
-        }
+        self._add_service(process, account, self._authorities.issuer)
 
     def add(self, rse: str, module: ModuleType, door_ports: Sequence[int]) -> None:
         """Prepare one RSE."""
@@ -247,27 +243,30 @@ class _Composer:
         self._describe(plan, processes)
         self._endpoints.extend(endpoints)
 
-    def add_transfer_manager(self, port: int) -> None:
-        """Prepare the transfer manager, which knows every RSE that has been added."""
-        account = self._machine.account(0)
-        certificate, key = self._authorities.issue_host(["localhost"], ["127.0.0.1"])
-        process = fts.prepare(
-            self._state.path / "fts",
-            account=account,
-            port=port,
-            host_certificate=certificate,
-            host_key=key,
-            authorities=self._paths,
-            administrators=[self._people.subject(identities.ROBOT)],
-            endpoints=self._endpoints,
-            object_stores=self._object_stores,
+    def add_services(self, door_ports: Mapping[str, Sequence[int]]) -> None:
+        """Prepare the central services of those names; all RSEs have been added."""
+        composed = services.compose(
+            door_ports,
+            services.Surroundings(
+                matrix=self._matrix,
+                state=self._state,
+                machine=self._machine,
+                authorities=self._authorities,
+                paths=self._paths,
+                people=self._people,
+                endpoints=tuple(self._endpoints),
+                object_stores=self._object_stores,
+            ),
         )
-        self._processes.append(launch.process_plan("fts", process, account, self._state))
-        self._urls["fts"] = f"https://{fts.HOST}:{port}"
-        self._urls[MONITORING] = f"file://{self._state.path}/fts/data/{fts.MESSAGES}"
-        self._services["fts"] = {
-            "url": self._urls["fts"],
-            "process": "fts",
+        for service in composed:
+            self._urls |= service.urls
+            self._add_service(service.process, service.account, service.url)
+
+    def _add_service(self, process: Process, account: Account, url: str) -> None:
+        self._processes.append(launch.process_plan(process.name, process, account, self._state))
+        self._services[process.name] = {
+            "url": url,
+            "process": process.name,
             "log": str(process.log),
             "config": str(process.config),
         }
@@ -318,7 +317,7 @@ class _Composer:
             {
                 "bundle": bundle,
                 "hostname": "" if self._machine.resolves else "localhost",
-                "budget": _SECONDS_TO_COME_UP,
+                "budget": _SECONDS_TO_COME_UP + (_SECONDS_FOR_SERVICES if self._urls else 0),
                 "processes": self._processes,
             },
         )
@@ -346,8 +345,8 @@ class _Composer:
         return replace(
             self._matrix,
             embedded=False,
-            endpoints=tuple(sorted(self._endpoints, key=lambda one: one.id)),
             services=tuple(self._urls.items()),
+            endpoints=tuple(sorted(self._endpoints, key=lambda one: one.id)),
             identities=tuple(
                 # The object store knows one user: whoever holds its keys may do everything there.
                 replace(one, access_key_file=self._access_key_file) if one.experiment else one

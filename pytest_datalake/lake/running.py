@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import subprocess
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,6 @@ from pytest_datalake.lake.launch import STATE_VARIABLE
 from pytest_datalake.lake.state import StateDirectory, read_json
 
 if TYPE_CHECKING:
-    import subprocess
     from pathlib import Path
 
     from pytest_datalake.matrix.model import Matrix
@@ -191,6 +191,19 @@ def end_leftovers(state: StateDirectory) -> None:
                 process.kill()
         except psutil.Error:
             continue
+    _free_shared_memory(state.path)
+
+
+def _free_shared_memory(state: Path) -> None:
+    """Remove the shared memory (shmget(2)) of databases that were killed: it outlives all processes.
+
+    The seventh line of ``postmaster.pid`` has its key and its id (PostgreSQL, miscadmin.h).
+    """
+    for file in state.glob("*/database/cluster/postmaster.pid"):
+        lines = file.read_text().splitlines()
+        if len(lines) >= 7 and len(lines[6].split()) == 2:
+            command = ["ipcrm", "--shmem-id", lines[6].split()[1]]
+            subprocess.run(command, capture_output=True, check=False)  # it may have gone with its server
 
 
 def _condition(processes: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from pytest_datalake.matrix.document import NAME, AuthEntry
 from pytest_datalake.matrix.known_issues import AXES, MATCH_KEYS
-from pytest_datalake.matrix.technologies import CAPABILITIES, DOORS, LEGAL_AUTHS, MINIMUM, SERVICES
+from pytest_datalake.matrix.technologies import (
+    CAPABILITIES,
+    DOORS,
+    LEGAL_AUTHS,
+    MINIMUM,
+    MINIMUM_WITH,
+    SERVICES,
+)
 from pytest_datalake.matrix.words import did_you_mean, listed
 
 if TYPE_CHECKING:
@@ -55,7 +62,7 @@ def check(document: MatrixDocument, doubtful: Collection[Path], complain: Compla
             if "qos_classes" not in unsound and rse.qos not in document.qos_classes:
                 hint = did_you_mean(rse.qos, document.qos_classes)
                 complain((*path, "qos"), f"'{rse.qos}' is not one of qos_classes{hint}")
-            _check_rse(rse, path, complain, embedded=document.lake == "embedded")
+            _check_rse(rse, path, complain, document)
     _check_services(document, complain)
     _check_identities(document, complain, experiments_are_sound="experiments" not in unsound)
     if "sites" not in unsound:
@@ -94,16 +101,19 @@ def _check_services(document: MatrixDocument, complain: Complain) -> None:
             )
 
 
-def _check_rse(rse: RseEntry, path: Path, complain: Complain, *, embedded: bool) -> None:
+def _check_rse(rse: RseEntry, path: Path, complain: Complain, document: MatrixDocument) -> None:
+    embedded = document.lake == "embedded"
     for index, capability in enumerate(rse.supports):
         if capability not in CAPABILITIES:
             hint = did_you_mean(capability, CAPABILITIES) or f"; there is {listed(CAPABILITIES)}"
             complain((*path, "supports", index), f"unknown capability '{capability}'{hint}")
+        elif capability == "rule" and "rucio" not in document.services:
+            complain((*path, "supports", index), "rules need a Rucio: the key 'services.rucio' is missing")
     _check_repeats(rse.supports, (*path, "supports"), complain)
     for index, protocol in _repeats([endpoint.protocol for endpoint in rse.endpoints]):
         complain((*path, "endpoints", index, "protocol"), f"this RSE has a {protocol} endpoint already")
     if embedded:
-        _check_embedded_rse(rse, path, complain)
+        _check_embedded_rse(rse, path, complain, document.services)
     for index, endpoint in enumerate(rse.endpoints):
         here = (*path, "endpoints", index)
         _check_endpoint(endpoint, here, complain)
@@ -111,7 +121,7 @@ def _check_rse(rse: RseEntry, path: Path, complain: Complain, *, embedded: bool)
             complain((*here, "host"), "the key 'host' is missing; only an embedded lake fills it in")
 
 
-def _check_embedded_rse(rse: RseEntry, path: Path, complain: Complain) -> None:
+def _check_embedded_rse(rse: RseEntry, path: Path, complain: Complain, services: Collection[str]) -> None:
     if rse.technology not in MINIMUM:
         hint = did_you_mean(rse.technology, MINIMUM)
         complain(
@@ -119,12 +129,15 @@ def _check_embedded_rse(rse: RseEntry, path: Path, complain: Complain) -> None:
             f"the embedded lake cannot start '{rse.technology}', only {listed(sorted(MINIMUM))}{hint}",
         )
         return
-    undeclared = sorted(MINIMUM[rse.technology] - set(rse.supports))
+    wanted = MINIMUM[rse.technology].union(
+        *(MINIMUM_WITH.get(name, {}).get(rse.technology, ()) for name in services)
+    )
+    undeclared = sorted(wanted - set(rse.supports))
     if undeclared:
         complain(
             (*path, "supports"),
             f"{listed(undeclared)} must be declared: every {rse.technology} of an embedded lake supports "
-            f"at least {listed(sorted(MINIMUM[rse.technology]))}",
+            f"at least {listed(sorted(wanted))}",
         )
     for index, endpoint in enumerate(rse.endpoints):
         here = (*path, "endpoints", index)

@@ -20,6 +20,9 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 VO = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 """As NAME, and dots: VOs are often named like hosts."""
 
+ACCOUNT = r"^([a-z0-9-_]{1,25})?$"
+"""Names of Rucio's accounts (``rucio.common.schema.generic.ACCOUNT``)."""
+
 SHORT_FORMS = {
     "experiments": {"type": "array", "items": {"type": "string"}},
     "qos_classes": {"type": "array", "items": {"type": "string"}},
@@ -125,6 +128,10 @@ class ExperimentEntry(Strict):
     area: str | None = field(
         default=None, metadata=_text("Path below every prefix; by default /NAME.", pattern=r"^(/[^/\s]+)+$")
     )
+    scope: str | None = field(
+        default=None,
+        metadata=_text("Scope of its names in Rucio; by default NAME.", pattern=r"^[a-zA-Z_\-.0-9]{1,25}$"),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +165,9 @@ class IdentityEntry(Strict):
     access_key_file: str = field(
         default="", metadata=_text("File: JSON with access_key and secret_key, for access-key.")
     )
+    account: str = field(default="", metadata=_text("Account in Rucio.", pattern=ACCOUNT))
+    username: str = field(default="", metadata=_text("Name for Rucio's userpass."))
+    password_file: str = field(default="", metadata=_text("File: the password of username."))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

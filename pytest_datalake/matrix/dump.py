@@ -10,7 +10,7 @@ import yaml
 from pytest_datalake.matrix.model import Identity, Limits, Trust
 
 if TYPE_CHECKING:
-    from pytest_datalake.matrix.model import Endpoint, KnownIssue, Matrix
+    from pytest_datalake.matrix.model import Endpoint, Experiment, KnownIssue, Matrix
 
 
 def to_yaml(matrix: Matrix) -> str:
@@ -22,7 +22,7 @@ def to_yaml(matrix: Matrix) -> str:
     document: dict[str, Any] = {
         "version": 1,
         "vo": matrix.vo,
-        "experiments": {one.name: {"group": one.group, "area": one.area} for one in matrix.experiments},
+        "experiments": {one.name: _experiment(one) for one in matrix.experiments},
         "auth": {
             **_set(asdict(matrix.trust), asdict(Trust())),
             "identities": {identity.name: _identity(identity) for identity in matrix.identities},
@@ -40,6 +40,11 @@ class _Dumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002  # the signature is PyYAML's
         return True
+
+
+def _experiment(experiment: Experiment) -> dict[str, Any]:
+    optional = {"scope": experiment.scope} if experiment.scope else {}
+    return {"group": experiment.group, "area": experiment.area, **optional}
 
 
 def _sites(matrix: Matrix) -> dict[str, Any]:

@@ -115,6 +115,7 @@ class Link:
     Attributes:
         declared_modes: the third-party copies that both ends declare, pull first; empty for a streamed link.
         streamed: the bytes pass through the client; such links count apart.
+        multihop: only by way of a third RSE, which Rucio chooses.
     """
 
     source: Endpoint
@@ -122,6 +123,7 @@ class Link:
     auth: Auth
     declared_modes: tuple[Mode, ...] = ()
     streamed: bool = False
+    multihop: bool = False
 
     @property
     def id(self) -> str:
@@ -140,11 +142,18 @@ class Experiment:
     Attributes:
         group: VOMS FQAN and ``wlcg.groups`` entry, such as ``/escape/ska``.
         area: path below an endpoint's prefix, such as ``/ska``.
+        scope: of its names in Rucio; empty: as the experiment is called.
     """
 
     name: str
     group: str
     area: str
+    scope: str = ""
+
+    @property
+    def rucio_scope(self) -> str:
+        """The scope of its names in Rucio."""
+        return self.scope or self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +167,9 @@ class Identity:
         client_secret_file: file that holds the secret of ``client_id`` (RFC 6749, 4.4).
         token_command: prints a token; ``{audience}`` and ``{scope}`` are replaced.
         access_key_file: JSON ``{"access_key": ..., "secret_key": ...}`` for object stores.
+        account: in Rucio; whoever has one may log in there by whatever of the above Rucio knows.
+        username: for Rucio's userpass.
+        password_file: file that holds the password of ``username``.
     """
 
     name: str
@@ -172,6 +184,9 @@ class Identity:
     client_secret_file: str = ""
     token_command: tuple[str, ...] = ()
     access_key_file: str = ""
+    account: str = ""
+    username: str = ""
+    password_file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from pytest_datalake.matrix.document import AuthEntry, EndpointEntry, MatrixDocument
     from pytest_datalake.matrix.yaml_nodes import Path as Steps
 
-_FILES_OF_IDENTITY = ("certificate", "key", "proxy", "plain_proxy", "client_secret_file", "access_key_file")
+_FILES_OF_IDENTITY = (
+    "certificate",
+    "key",
+    "proxy",
+    "plain_proxy",
+    "client_secret_file",
+    "access_key_file",
+    "password_file",
+)
 _FREE_OF_PLACE = ("host", "port", "prefix", "audience", "location")
 
 
@@ -46,7 +54,10 @@ def resolve(document: MatrixDocument, path: str, line_of: Callable[[Steps], int]
         vo=document.vo,
         experiments=tuple(
             Experiment(
-                name=name, group=entry.group or f"/{document.vo}/{name}", area=entry.area or f"/{name}"
+                name=name,
+                group=entry.group or f"/{document.vo}/{name}",
+                area=entry.area or f"/{name}",
+                scope=entry.scope or "",
             )
             for name, entry in document.experiments.items()
         ),

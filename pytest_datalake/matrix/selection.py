@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 from pytest_datalake.errors import UsageError
-from pytest_datalake.matrix import axes
+from pytest_datalake.matrix import axes, routes
 from pytest_datalake.matrix.model import AUTHS, Cell, Endpoint, Link, Matrix
 from pytest_datalake.matrix.words import listed
 
@@ -55,6 +55,7 @@ class Selected:
     cells: tuple[Cell, ...]
     links: tuple[Link, ...]
     streamed_links: tuple[Link, ...]
+    rule_links: tuple[Link, ...]
     capabilities: frozenset[str]
     experiments: tuple[str, ...]
 
@@ -96,10 +97,12 @@ def select(matrix: Matrix, selection: Selection | None = None) -> Selected:
     )
     links = tuple(link for link in axes.links(matrix) if ends.touched_by(link))
     streamed = tuple(link for link in axes.streamed_links(matrix) if ends.touched_by(link))
-    cells, links, streamed = (
+    rules = tuple(link for link in routes.rule_links(matrix) if ends.touched_by(link))
+    cells, links, streamed, rules = (
         cover(cells, selection.cells),
         cover(links, selection.cells),
         cover(streamed, selection.cells),
+        cover(rules, selection.cells),
     )
     used = {cell.endpoint.id for cell in cells}
     used.update(end.id for link in (*links, *streamed) for end in (link.source, link.destination))
@@ -110,6 +113,7 @@ def select(matrix: Matrix, selection: Selection | None = None) -> Selected:
         cells=cells,
         links=links,
         streamed_links=streamed,
+        rule_links=rules,
         capabilities=frozenset(name for name in every_capability if matches(name, selection.capability)),
         experiments=tuple(name for name in names if _experiment_fits(name, matrix.vo, selection.vo)),
     )

@@ -19,6 +19,7 @@ CAPABILITIES: Mapping[str, str] = {
     "md5": "the server computes MD5 checksums",
     "authorisation": "grants what a credential allows and refuses everything else",
     "transfer": "takes part in copies between sites",
+    "rule": "takes and gives files that Rucio's rules ask for",
 }
 """Every capability that an RSE can declare, and what it promises by that."""
 
@@ -34,6 +35,11 @@ MINIMUM: Mapping[str, frozenset[str]] = {
 }
 """What every RSE of an embedded lake declares at least, so that green cannot be bought by undeclaring."""
 
+MINIMUM_WITH: Mapping[str, Mapping[str, frozenset[str]]] = {
+    "rucio": {"xrootd": frozenset({"rule"}), "apache": frozenset({"rule"})},
+}
+"""Service -> technology -> what its RSEs declare besides, in an embedded lake that has the service."""
+
 DOORS: Mapping[str, frozenset[Protocol]] = {
     "xrootd": frozenset({"davs", "root"}),
     "apache": frozenset({"davs"}),
@@ -42,7 +48,7 @@ DOORS: Mapping[str, frozenset[Protocol]] = {
 }
 """The protocols that the embedded lake serves, by technology."""
 
-SERVICES: frozenset[str] = frozenset({"fts"})
+SERVICES: frozenset[str] = frozenset({"fts", "rucio"})
 """The central services that the embedded lake can start."""
 
 MONITORING = "fts-monitoring"

@@ -58,7 +58,9 @@ def endpoints_of(draw: st.DrawFn, site: str, rse: str, qos_classes: list[str]) -
         technology=draw(st.sampled_from(["xrootd", "apache", "gridftp", "swift", "dcache"])),
         qos=draw(st.sampled_from(qos_classes)),
         protocol="davs",
-        supports=frozenset(draw(st.lists(st.sampled_from(list(CAPABILITIES)), max_size=3))),
+        supports=frozenset(
+            draw(st.lists(st.sampled_from([name for name in CAPABILITIES if name != "rule"]), max_size=3))
+        ),
         limits=Limits(
             concurrent=draw(st.integers(1, 1000)),
             max_bytes=draw(st.none() | st.integers(0, 10**15)),

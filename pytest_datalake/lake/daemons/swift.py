@@ -8,13 +8,11 @@ private network.
 from __future__ import annotations
 
 import json
-import os
 import secrets
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_datalake.errors import UsageError
 from pytest_datalake.lake.daemons.api import Process
+from pytest_datalake.lake.daemons.environments import environment
 from pytest_datalake.lake.daemons.files import make_directory, need, place_resource, write_file
 
 if TYPE_CHECKING:
@@ -29,8 +27,6 @@ ACCESS_KEY_FILE = "access-key.json"
 
 _ACCOUNT = "lake"
 _USER = "owner"
-_INSTALL = Path(__file__).parent.parent / "install"
-_REQUIREMENTS = "swift-requirements.txt"
 
 _SWIFT = """\
 [swift-hash]
@@ -113,7 +109,7 @@ def prepare(plan: RsePlan) -> tuple[Process, ...]:
         UsageError: memcached or Swift's own environment is missing.
     """
     memcached = need("/usr/bin/memcached", "memcached")
-    python = _python()
+    python = environment("swift") / "bin" / "python"
     directory = plan.directory
     etc = make_directory(directory / "etc", plan.account)
     logs = make_directory(directory / "log", plan.account)
@@ -150,12 +146,12 @@ def prepare(plan: RsePlan) -> tuple[Process, ...]:
     write_file(directory / ACCESS_KEY_FILE, json.dumps(keys), plan.account)
     place_resource("swift_door.py", directory, plan.account)
     launcher = place_resource("swift_launcher.py", directory, plan.account)
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(directory), "LANG": "C.UTF-8"}
+    variables = {"PATH": "/usr/bin:/bin", "HOME": str(directory), "LANG": "C.UTF-8"}
     return (
         Process(
             name="swift",
             command=(str(python), "-B", "-W", "ignore", str(launcher), str(directory)),
-            environment=environment,
+            environment=variables,
             ready=tuple((plan.host, port) for port in (door, *backend_ports)),
             log=logs / "swift.out",
             config=configuration,
@@ -164,27 +160,10 @@ def prepare(plan: RsePlan) -> tuple[Process, ...]:
         Process(
             name="memcached",
             command=(memcached, "-l", plan.host, "-p", str(cache_port), "-U", "0", "-m", "16", "-t", "1"),
-            environment=environment,
+            environment=variables,
             ready=((plan.host, cache_port),),
             log=logs / "memcached.out",
             config=configuration,
             working_directory=directory,
         ),
     )
-
-
-def _python() -> Path:
-    """The interpreter of Swift's environment, which ``install/swift.sh`` builds."""
-    requirements = (_INSTALL / _REQUIREMENTS).read_text(encoding="utf-8")
-    version = next(
-        line.removeprefix("swift==") for line in requirements.splitlines() if line.startswith("swift==")
-    )
-    base = Path("/var/lib") if os.geteuid() == 0 else Path.home() / ".local" / "share"
-    environment = base / "pytest-datalake" / f"swift-{version}"
-    built_from = environment / "requirements.txt"
-    if not built_from.is_file() or built_from.read_text(encoding="utf-8") != requirements:
-        raise UsageError(
-            f"the environment of OpenStack Swift is missing or out of date: {environment}\n"
-            f"build it with: sh {_INSTALL / 'swift.sh'}"
-        )
-    return environment / "bin" / "python"

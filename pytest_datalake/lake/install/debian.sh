@@ -22,7 +22,9 @@ echo "Installing Debian packages:$missing"
 
 policy=/usr/sbin/policy-rc.d
 kept=
+no_cluster=/etc/postgresql-common/createcluster.d/pytest-datalake.conf
 restore() {
+    $as_root rm -f "$no_cluster"
     if [ -n "$kept" ]; then $as_root mv -f "$kept" "$policy"; else $as_root rm -f "$policy"; fi
 }
 if [ -e "$policy" ]; then
@@ -32,6 +34,8 @@ fi
 trap restore EXIT
 trap 'exit 130' INT TERM
 printf '#!/bin/sh\nexit 101\n' | $as_root sh -c "cat >$policy && chmod 755 $policy"
+$as_root mkdir -p "${no_cluster%/*}" # PostgreSQL's package makes a cluster for the machine otherwise
+echo 'create_main_cluster = off' | $as_root sh -c "cat >$no_cluster"
 
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
 # shellcheck disable=SC2086  # a list of words is meant

@@ -27,6 +27,7 @@ class Client:
         secret_hash: SHA-256 of the secret, hexadecimal. Secrets are long and random, so that a slow hash
             would protect nothing and only slow down the issuer.
         groups: groups of the VO such as ``/escape/ska``; the ones that ``wlcg.groups`` may name.
+        scopes: further scopes that it may ask for, such as ``fts``.
         areas: paths below the VO's root such as ``/ska``; storage scopes may name them and what lies below.
     """
 
@@ -35,6 +36,7 @@ class Client:
     secret_hash: str = field(default="", repr=False)
     groups: tuple[str, ...] = ()
     areas: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
 
     def hashed(self) -> Client:
         """The same client without its secret."""
@@ -83,7 +85,7 @@ class Settings:
         """What ``to_json`` wrote to a file."""
         values = json.loads(path.read_text())
         clients = tuple(
-            Client(**{**entry, "groups": tuple(entry["groups"]), "areas": tuple(entry["areas"])})
+            Client(**{**entry, **{name: tuple(entry[name]) for name in ("groups", "areas", "scopes")}})
             for entry in values.pop("clients")
         )
         return cls(**values, clients=clients)

@@ -64,7 +64,7 @@ def path_components(path: str) -> tuple[str, ...]:
 
 
 def _check(client: Client, scope: str) -> None:
-    if scope in ("openid", _GROUPS):
+    if scope in ("openid", _GROUPS, *client.scopes):
         return
     action, has_argument, argument = scope.partition(":")
     if action == _GROUPS:

@@ -1,0 +1,107 @@
+"""The lake's Rucio is a real one, and outlives the death of its parts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from pytest_datalake.clients.rucio import File
+from pytest_datalake.errors import ServiceError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_datalake.clients.rucio import Rucio
+
+    from .conftest import RucioLake
+
+BROKEN = File(scope="ska", name="pytest-datalake/x/file", size=10, adler32="00000001")
+
+
+def test_rucio_serves_its_own_client_and_says_what_runs(rucio_lake: RucioLake) -> None:
+    services = rucio_lake.lake.status()["services"]
+    assert set(services) == {"issuer", "fts", "postgresql", "activemq", "rucio", "rucio-daemons"}
+    for service in services.values():
+        os.kill(service["pid"], 0)
+        assert Path(service["log"]).is_file()
+    configuration = rucio_lake.state_dir / "client" / "rucio.cfg"
+    configuration.parent.mkdir(mode=0o700)
+    trust = rucio_lake.lake.matrix.trust
+    configuration.write_text(
+        f"[client]\nrucio_host = {services['rucio']['url']}\nauth_host = {services['rucio']['url']}\n"
+        f"ca_cert = {trust.ca_file}\nauth_token_file_path = {configuration.with_name('token')}\n"
+        f"auth_type = userpass\naccount = ska\nusername = ska\npassword = "
+        f"{Path(rucio_lake.lake.matrix.identity('ska').password_file).read_text()}\n"
+    )
+    done = subprocess.run(
+        [Path(sys.executable).with_name("rucio"), "whoami"],
+        env={"PATH": os.defpath, "RUCIO_CONFIG": str(configuration), "HOME": str(configuration.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "account    : ska" in done.stdout, done.stdout + done.stderr
+    rucio = rucio_lake.log_in()
+    assert rucio.rses("QOS=A") == ["COMO-A", "GARDA-A"]
+    with pytest.raises(StorageError) as refusal:
+        rucio.add_dataset(("lofar", "not-ours"))
+    assert refusal.value.kind == "denied"
+    assert rucio_lake.log_in("robot", "x509").account == "root"
+
+
+def test_nothing_registered_is_lost_when_the_database_is_killed(
+    rucio_lake: RucioLake, answers_again: Callable[[Rucio], None]
+) -> None:
+    rucio = rucio_lake.log_in()
+    registered = [
+        File(scope="ska", name=f"pytest-datalake/x/{number}", size=10, adler32="00000001")
+        for number in range(50)
+    ]
+    rucio.add_files("COMO-A", registered)
+    rucio_lake.kill("postgresql")
+    started = time.monotonic()
+    with pytest.raises(ServiceError, match="Rucio at https://localhost") as fault:
+        rucio.add_files("COMO-A", [BROKEN])
+    assert time.monotonic() - started < 60
+    assert fault.value.service == "rucio"
+    rucio_lake.start_again("postgresql")
+    answers_again(rucio)
+    assert len(rucio.replicas([one.did for one in registered])) == 50
+
+
+def test_a_rule_outlives_the_daemons(rucio_lake: RucioLake) -> None:
+    rucio = rucio_lake.log_in()
+    rucio.add_files("COMO-A", [BROKEN])
+    rucio_lake.kill("rucio-daemons")
+    (rule,) = rucio.add_rule([BROKEN.did], "GARDA-A", lifetime=3600, source="COMO-A")
+    assert rucio.rule(rule).state == "REPLICATING"
+    assert rucio_lake.lake.status()["services"]["rucio-daemons"]["ended"] == "killed by SIGKILL"
+    rucio_lake.start_again("rucio-daemons")
+    deadline = time.monotonic() + 90
+    while rucio.rule(rule).state != "STUCK":  # there is no such file
+        assert time.monotonic() < deadline, rucio.rule(rule)
+    assert "not found" in rucio.rule(rule).error.lower()
+
+
+def test_rucio_that_does_not_answer_is_a_service_in_trouble(rucio_lake: RucioLake) -> None:
+    rucio = rucio_lake.log_in(timeout=2)
+    server = psutil.Process(rucio_lake.pids["rucio"])
+    processes = [server, *server.children(recursive=True)]
+    for one in processes:
+        one.suspend()
+    started = time.monotonic()
+    with pytest.raises(ServiceError, match="does not answer"):
+        rucio.whoami()
+    assert time.monotonic() - started < 20
+    for one in processes:
+        one.resume()
+    rucio_lake.kill("rucio")
+    with pytest.raises(ServiceError):
+        rucio.whoami()
