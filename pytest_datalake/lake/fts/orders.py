@@ -150,7 +150,7 @@ class Orders:
             "X509_CERT_DIR": self._settings.ca_directory,
             "SSL_CERT_FILE": self._settings.ca_file,
             "XrdSecPROTOCOL": "host",  # shows nothing; the default would show /tmp/x509up_u<uid>
-            "XRD_CONNECTIONWINDOW": "30",
+            "XRD_CONNECTIONWINDOW": "120",  # a login on a busy machine takes long
             "XRD_CONNECTIONRETRY": "1",
             "XRD_STREAMERRORWINDOW": "5",
             "XRD_STREAMTIMEOUT": "60",
