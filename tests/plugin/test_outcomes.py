@@ -307,7 +307,7 @@ STOPPING = """
 import pytest
 pytestmark = pytest.mark.capability("access")
 
-@pytest.mark.parametrize("number", range(20))
+@pytest.mark.parametrize("number", range(200))
 def test_one(storage, number):
     storage.mkdir()
     assert number, "the first fails"
@@ -323,7 +323,7 @@ def test_stopping_early_leaves_rows_for_what_did_not_run(
     playground.suite(STOPPING)
     ran = playground.run("suites", option, *workers)
     outcomes = list(ran.outcomes.values())
-    assert len(outcomes) == 20
+    assert len(outcomes) == 200
     assert outcomes.count("failed") == 1
     assert outcomes.count("not-run") > 5
     assert ran.rows[-1]["counts"]["not-run"] == outcomes.count("not-run")
