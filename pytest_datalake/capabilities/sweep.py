@@ -1,18 +1,20 @@
-"""Removing what a run left: every directory root that the ledger knows, whoever wrote below it."""
+"""Removing what a run left: every directory root that the ledger knows, and its names in Rucio."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from pytest_datalake.errors import StorageError
+from pytest_datalake.errors import DatalakeError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_datalake.capabilities.access import Storage
+    from pytest_datalake.clients.rucio import Rucio
 
 _AT_ONCE = 16
+_NAMES_AT_ONCE = 1000
 
 
 def sweep(roots: Sequence[Storage]) -> list[list[str]]:
@@ -23,6 +25,26 @@ def sweep(roots: Sequence[Storage]) -> list[list[str]]:
     """
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as threads:
         return list(threads.map(_remove_root, roots))
+
+
+def sweep_catalogue(rucio: Rucio, scope: str, directory: str) -> list[str]:
+    """Let all names of a scope below a directory expire; Rucio ends their rules and deletes their replicas.
+
+    Args:
+        rucio: as somebody who owns the scope.
+        scope: of the names.
+        directory: that the names begin with.
+
+    Returns:
+        One line that says what Rucio refused; none when all is well.
+    """
+    try:
+        names = rucio.names(scope, f"{directory.strip('/')}/*")
+        for batch in range(0, len(names), _NAMES_AT_ONCE):
+            rucio.forget([(scope, name) for name in names[batch : batch + _NAMES_AT_ONCE]])
+    except DatalakeError as error:
+        return [f"{scope}:{directory.strip('/')}/* in Rucio: {error}"]
+    return []
 
 
 def _remove_root(storage: Storage) -> list[str]:

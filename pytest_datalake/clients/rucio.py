@@ -288,8 +288,7 @@ class Rucio:
     def forget(self, dids: Sequence[Did]) -> None:
         """Let names expire: Rucio removes what no rule protects, and keeps the names for itself."""
         with self._answers(f"expire {len(dids)} names"):
-            for did in dids:
-                self._client.set_metadata(*did, "lifetime", 1)
+            self._client.set_dids_metadata_bulk([one | {"meta": {"lifetime": 1}} for one in _dids(dids)])
 
     def rses(self, expression: str) -> list[str]:
         """The RSEs that an expression means, sorted."""
@@ -403,7 +402,7 @@ def _reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _dids(dids: Iterable[Did]) -> list[dict[str, str]]:
+def _dids(dids: Iterable[Did]) -> list[dict[str, Any]]:
     return [{"scope": scope, "name": name} for scope, name in dids]
 
 

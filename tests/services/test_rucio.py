@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from pytest_datalake.capabilities.sweep import sweep_catalogue
 from pytest_datalake.clients.rucio import File
 from pytest_datalake.errors import ServiceError, StorageError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from .conftest import RucioLake
 
+OURS = "pytest-datalake/20260101t000000-000000"
 BROKEN = File(scope="ska", name="pytest-datalake/x/file", size=10, adler32="00000001")
 
 
@@ -88,6 +90,22 @@ def test_a_rule_outlives_the_daemons(rucio_lake: RucioLake) -> None:
     while rucio.rule(rule).state != "STUCK":  # there is no such file
         assert time.monotonic() < deadline, rucio.rule(rule)
     assert "not found" in rucio.rule(rule).error.lower()
+
+
+def test_the_sweep_leaves_neither_rules_nor_replicas_of_a_run(rucio_lake: RucioLake) -> None:
+    rucio = rucio_lake.log_in()
+    ours = [File(scope="ska", name=f"{OURS}/a/{number}", size=10, adler32="00000001") for number in range(3)]
+    other = File(scope="ska", name=f"{OURS}-of-another/a/0", size=10, adler32="00000001")
+    rucio.add_files("COMO-A", [*ours, other])
+    rucio.add_dataset(("ska", f"{OURS}/a/dataset"), [one.did for one in ours])
+    rules = rucio.add_rule([("ska", f"{OURS}/a/dataset")], "COMO-A", lifetime=3600)
+    (kept,) = rucio.add_rule([other.did], "COMO-A", lifetime=3600)
+    assert sweep_catalogue(rucio, "ska", f"/{OURS}") == []
+    deadline = time.monotonic() + 90
+    while any(map(rucio.rule_exists, rules)) or rucio.replicas([one.did for one in ours]):
+        assert time.monotonic() < deadline, rucio.replicas([one.did for one in ours])
+    assert rucio.rule_exists(kept)
+    assert sweep_catalogue(rucio_lake.log_in("lofar"), "ska", f"/{OURS}-of-another") != []
 
 
 def test_rucio_that_does_not_answer_is_a_service_in_trouble(rucio_lake: RucioLake) -> None:
