@@ -62,7 +62,7 @@ poller_oidc_support = True
 
 [transfers]
 stats_enabled = False
-multihop_tombstone_delay = 10
+multihop_tombstone_delay = 300
 
 [repairer]
 updated_at_delta = 1
