@@ -151,7 +151,11 @@ def prepare(plan: RsePlan) -> tuple[Process, ...]:
     return (
         Process(
             name="xrootd",
-            command=(xrootd, "-I", "v4", "-c", str(configuration), "-l", str(log)),
+            # without -s it writes a file into /tmp, whatever all.pidpath says
+            command=(
+                *(xrootd, "-I", "v4", "-c", str(configuration), "-l", str(log)),
+                *("-s", str(directory / "admin" / "xrootd.pid")),
+            ),
             environment={
                 "PATH": "/usr/bin:/bin",
                 "HOME": str(directory),
