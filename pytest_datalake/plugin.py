@@ -42,7 +42,7 @@ from pytest_datalake.fixtures.rucio import (
     rule_ends,
 )
 from pytest_datalake.fixtures.rules import MARKERS
-from pytest_datalake.fixtures.rules_ahead import brought_by_rule, rules_ahead
+from pytest_datalake.fixtures.rules_ahead import rule_of_link, rules_ahead
 from pytest_datalake.fixtures.storage import identity, make_local, storage, storage_as, test_file
 from pytest_datalake.fixtures.tools import tools
 from pytest_datalake.fixtures.transfer import at_once, copy_as, copy_between, missing_file
@@ -63,7 +63,6 @@ __all__ = [
     "arrival",
     "arrived_at",
     "at_once",
-    "brought_by_rule",
     "by_fts",
     "cell",
     "client_crashes",
@@ -92,6 +91,7 @@ __all__ = [
     "rucio",
     "rucio_as",
     "rule_ends",
+    "rule_of_link",
     "rules_ahead",
     "scratch",
     "sent_by_fts",

@@ -55,6 +55,7 @@ def transfer(
     name: str,
     *,
     checksum: str = "",
+    size: int = 0,
     metadata: dict[str, Any] | None = None,
     strategy: str = "",
 ) -> Transfer:
@@ -65,6 +66,7 @@ def transfer(
         destination: where to.
         name: relative to the destination's directory.
         checksum: ``algorithm:value``; empty: none.
+        size: in bytes, announced for the service to compare; 0: none.
         metadata: for the file.
         strategy: which source is tried first; empty: the service's choice.
     """
@@ -76,6 +78,7 @@ def transfer(
         sources=tuple(address(one.storage.endpoint, one.path) for one in sources),
         destination=address(destination.endpoint, destination.path(name)),
         checksum=f"{algorithm.upper()}:{value}" if value else "",
+        size=size,
         metadata=metadata or {},
         strategy=strategy,
         # An object store takes no token: the service shows its keys there.

@@ -30,6 +30,14 @@ def test_wrong_checksum_is_not_looked_at_when_told_so(link, test_file, by_fts):
     assert by_fts.destination.stat("arrived").size == source.size
 
 
+def test_wrong_size_is_noticed_and_leaves_nothing(link, test_file, by_fts):
+    source = test_file(size="64 KiB", at=link.source, shared=True)
+    job = by_fts.copy(source, size=source.size + 1)
+    assert job.state == "FAILED"
+    assert "size" in job.files[0].reason.lower()
+    assert not by_fts.destination.exists("arrived")
+
+
 def test_existing_file_is_kept_without_overwrite(link, test_file, by_fts, make_local):
     source = test_file(size="64 KiB", at=link.source, shared=True)
     by_fts.destination.put(make_local("1 KiB"), "arrived")

@@ -9,10 +9,12 @@ pytestmark = [pytest.mark.capability("rule"), pytest.mark.layer("rule")]
 
 
 @pytest.mark.cost(files=1, size="1 MiB")
-def test_rule_brings_the_file(link, brought_by_rule, arrived_at):
-    arrived = arrived_at(brought_by_rule, link.destination)
+def test_rule_brings_the_file(link, rule_of_link, rule_ends, arrived_at):
+    source, rule = rule_of_link
+    rule_ends(rule)
+    arrived = arrived_at(source, link.destination)
     assert arrived.difference is None, f"differs from the source at byte {arrived.difference}"
-    assert arrived.server_checksum == brought_by_rule.stored.content.checksum(arrived.storage.algorithm)
+    assert arrived.server_checksum == source.stored.content.checksum(arrived.storage.algorithm)
 
 
 @pytest.mark.links(cover="smoke")

@@ -20,7 +20,8 @@ version: 1
 lake: embedded
 vo: escape
 experiments: [ska, lofar]
-qos_classes: {A: fast disk}
+qos_classes: {{A: fast disk}}
+services: {{{services}}}
 sites:
 """
 
@@ -30,7 +31,7 @@ _SITE = """\
       {site}-A:
         technology: {technology}
         qos: A
-        supports: [access, list, mkdir, rename, ranged-read, adler32, authorisation, transfer]
+        supports: [access, list, mkdir, rename, ranged-read, adler32, authorisation, transfer{rule}]
         endpoints:
 """
 
@@ -73,11 +74,11 @@ def lake_of() -> Iterator[LakeOf]:
             undo.callback(shutil.rmtree, home)
             home.chmod(0o711)
             matrix = home / "matrix.yaml"
+            rule = ", rule" if "rucio" in services else ""
             matrix.write_text(
-                "".join(f"services: {{{name}: {{}}}}\n" for name in services)
-                + _HEAD
+                _HEAD.format(services=", ".join(f"{name}: {{}}" for name in services))
                 + "".join(
-                    _SITE.format(site=site, technology=technology) + _ENDPOINTS[technology]
+                    _SITE.format(site=site, technology=technology, rule=rule) + _ENDPOINTS[technology]
                     for site, technology in technologies.items()
                 )
             )

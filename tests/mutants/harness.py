@@ -221,18 +221,27 @@ class SmallLake:
         _end([service, *service.children(recursive=True)], signal.SIGKILL)
 
     def replace_service(self, name: str, changes: str) -> None:
-        """End a service of ours, and start it again with its code changed by a few lines of Python."""
+        """End a service, and start it again with its code changed by a few lines of Python.
+
+        A module of ours is run after these lines; in a script they come last, before it begins to work.
+        """
         plan = self._plans[name]
         self.stop_service(name)
-        interpreter, module, *arguments = _after(plan["command"], "--")
-        assert module == "-m", plan["command"]
         program = Path(plan["working_directory"]) / "changed.py"
-        program.write_text(
-            f"{changes}\nimport runpy\nrunpy.run_module({arguments[0]!r}, run_name='__main__')\n"
-        )
+        words = _after(plan["command"], "--")
+        if "-m" in words:
+            (interpreter, _, module), arguments = words[:3], words[3:]
+            start = f"import runpy\nrunpy.run_module({module!r}, run_name='__main__')\n"
+            program.write_text(f"{changes}\n{start}")
+        else:
+            interpreter = words[0]
+            number = next(place for place, word in enumerate(words) if word.endswith(".py"))
+            before, begin, work = Path(words[number]).read_text().partition('\nif __name__ == "__main__":')
+            program.write_text(f"{before}\n{changes}\n{begin}{work}")
+            arguments = words[number + 1 :]
         with Path(plan["output"]).open("ab") as output:
             daemon = subprocess.Popen(
-                [*self._into_lake(), interpreter, str(program), *arguments[1:]],
+                [*self._into_lake(), interpreter, str(program), *arguments],
                 env=plan["environment"],
                 cwd=plan["working_directory"],
                 stdin=subprocess.DEVNULL,

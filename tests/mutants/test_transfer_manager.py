@@ -48,7 +48,7 @@ delegation.Delegations.proxy_file = lambda self, delegation_id: ""
 
 def test_healthy_transfer_manager_is_green(lake_of: LakeOf) -> None:
     lake = lake_of("fts", COMO="xrootd", GARDA="xrootd", LEMAN="xrootd")
-    lake.run("suites/fts", "--cells", "smoke", "--allow-disruptive").is_green(tests=28)
+    lake.run("suites/fts", "--cells", "smoke", "--allow-disruptive").is_green(tests=30)
 
 
 def test_copies_that_were_never_made_turn_red(lake_of: LakeOf) -> None:

@@ -33,6 +33,7 @@ class Order:
     Attributes:
         checks: which checksums are compared: n, s, t, b.
         checksum: ``ALGORITHM:value``, or the algorithm alone.
+        size: bytes that the submitter announced; 0: none.
         replaces: whether a file at the destination is removed first.
         replaces_on_disk: the same, unless the storage says that the file is on tape.
         mode: "3rd pull", "3rd push" or "streamed": how an http copy is done.
@@ -50,6 +51,7 @@ class Order:
     destination_credential: Credential
     checks: str = "n"
     checksum: str = "ADLER32"
+    size: int = 0
     replaces: bool = False
     replaces_on_disk: bool = False
     mode: str = "3rd pull"

@@ -110,6 +110,11 @@ class Copy:
             return
         with _Step("SOURCE"):
             self._report.filesize = self._context.stat(order.source).st_size
+        if order.size not in {0, self._report.filesize}:
+            text = (
+                f"User specified source file size is {order.size} but stat returned {self._report.filesize}"
+            )
+            raise StepError("SOURCE", errno.EINVAL, text)
         seconds = order.seconds or math.ceil(
             _BASE_SECONDS + order.per_mebibyte * self._report.filesize / MEBIBYTE
         )

@@ -97,6 +97,7 @@ class Orders:
             destination_credential=self._credential(file.dest_se, file.dest_token, proxy),
             checks=job.verify_checksum,
             checksum=file.checksum,
+            size=file.user_filesize,
             replaces=replaces or left_behind,
             replaces_on_disk=letter in {"D", "Q"} and last_hop,
             mode=copy_mode(file.source_se, file.dest_se, storages),
