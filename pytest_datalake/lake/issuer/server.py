@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 _PATIENCE = 10
 """Seconds that a silent peer may keep a thread."""
 
+_MAX_DRAINED = 1 << 20
 _MAX_FORM = 64 * 1024
 """Bytes of a token request."""
 
@@ -135,6 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or int(length) > _MAX_FORM:
             self.close_connection = True
+            if length.isdecimal():  # a client that is still sending would not see the refusal
+                self.rfile.read(min(int(length), _MAX_DRAINED))
             raise RefusedError("invalid_request", f"a form of at most {_MAX_FORM} bytes is needed")
         body = self.rfile.read(int(length))
         if self.headers.get_content_type() != "application/x-www-form-urlencoded":
