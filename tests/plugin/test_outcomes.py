@@ -110,6 +110,12 @@ def test_every_kind_of_end_has_its_outcome(playground: Playground, workers: list
     assert passed["evidence"]["auth"] == "x509-voms"
     assert (passed["site"], passed["rse"], passed["qos"], passed["vo"]) == ("ALPHA", "ALPHA-A", "A", "escape")
     assert passed["reproduce"] == f"pytest 'suites/test_it.py::test_passes[{CELL}]'"
+    refused = ran.tests[f"test_storage_error[{CELL}]"]["reproduce"]
+    assert re.fullmatch(
+        r"gfal-copy --force --parent file:///etc/hostname 'memory://(\S+)' && gfal-stat 'memory://\1'  # or: "
+        r"pytest 'suites/test_it\.py::test_storage_error\[.*\]'",
+        refused,
+    ), refused
 
 
 ISSUES = """

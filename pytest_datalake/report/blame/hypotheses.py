@@ -44,7 +44,7 @@ _PRICE_OF_LEVEL = {
     "protocol": 2.5,
     "": 0.0,
 }
-_PRICE_OF_LIMIT = {"family": 0.6, "auth": 0.7, "group": 0.7, "layer": 0.7, "capability": 0.7, "test": 0.7}
+_PRICE_OF_LIMIT = {"family": 0.6, "auth": 0.7, "group": 1.5, "layer": 0.7, "capability": 0.7, "test": 0.7}
 """Besides the logarithm of how many there are of each kind: natural logarithms of odds."""
 
 
