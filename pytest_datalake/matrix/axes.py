@@ -63,6 +63,17 @@ def can_be_delegated(link: Link) -> bool:
     return link.auth != "x509"
 
 
+def detours(matrix: Matrix, link: Link) -> tuple[Endpoint, ...]:
+    """Endpoints of third RSEs by way of which two third-party copies of the link's auth join its ends."""
+    return tuple(
+        one
+        for one in matrix.endpoints
+        if one.rse not in {link.source.rse, link.destination.rse}
+        and not why_not(link.source, one, link.auth)
+        and not why_not(one, link.destination, link.auth)
+    )
+
+
 def why_not(source: Endpoint, destination: Endpoint, auth: Auth) -> str:
     """Why there is no third-party copy from one endpoint to another by an auth; empty where there is one."""
     if source.rse == destination.rse:

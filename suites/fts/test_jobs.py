@@ -71,7 +71,7 @@ def test_second_source_serves_where_the_first_fails(link, test_file, missing_fil
     assert by_fts.destination.read("arrived", offset=0, length=source.size) == source.content.bytes()
 
 
-@pytest.mark.links(protocol="davs")
+@pytest.mark.links(protocol="davs", detour=True)
 def test_file_goes_by_way_of_a_third_site(link, test_file, by_fts, third_place):
     source = test_file(size="64 KiB", at=link.source, shared=True)
     job = by_fts.wait(by_fts.submit_hops(source, (third_place, "hop"), (by_fts.destination, "arrived")))
