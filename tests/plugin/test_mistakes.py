@@ -80,12 +80,20 @@ def test_selection_that_matches_nothing_names_the_nearest(
 
 
 @pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["alone", "workers"])
-@pytest.mark.parametrize("option", ["--report-dir", "--state-dir"])
-def test_directory_that_cannot_be_written(playground: Playground, workers: list[str], option: str) -> None:
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--report-dir", "file/below: Not a directory"),
+        ("--state-dir", "file/below cannot be written: Not a directory"),
+    ],
+)
+def test_directory_that_cannot_be_written(
+    playground: Playground, workers: list[str], option: str, said: str
+) -> None:
     (playground.path / "file").touch()
     playground.suite(UPLOAD)
     ran = playground.run("suites", *workers, last=[f"{option}=file/below"])
-    told(ran, 4, "file/below: Not a directory", option)
+    told(ran, 4, said, option)
     assert "passed" not in ran.text
 
 
