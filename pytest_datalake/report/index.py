@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from pytest_datalake.report.downtimes import downtimes
 from pytest_datalake.report.evidence_data import data, endpoints_of
 from pytest_datalake.report.fault_cards import cards
 from pytest_datalake.report.known_issues import known_issues
@@ -62,7 +63,7 @@ def page(results: Results, verdict: Verdict, change: CoverageChange, history: Hi
             if nodeid in numbers
         },
     }
-    lines = site_lines(results.tests, endpoints, faults, history)
+    lines = site_lines(results, endpoints, faults, history)
     unsteady = [link for link in history.links if link.days30 is not None and link.days30 < 1]
     return render(
         "index.html.j2",
@@ -82,6 +83,7 @@ def page(results: Results, verdict: Verdict, change: CoverageChange, history: Hi
         links=sorted(unsteady, key=lambda link: (link.days7 is None, link.days7, link.days30))[:LINKS_SHOWN],
         more_links=len(unsteady) - LINKS_SHOWN,
         known=known_issues(results.tests, run.started),
+        downtimes=downtimes(results.tests, run.downtimes, run.started),
         trend=trend,
         outcomes=OUTCOMES,
         data=data(results.tests, endpoints, _experiments(run), extra),

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_datalake.report.downtimes import holding
 from pytest_datalake.report.history.facts import Availability
 from pytest_datalake.report.verdict import outcome_by_link
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
     from pytest_datalake.report.fault_cards import FaultCard
     from pytest_datalake.report.history.facts import History
-    from pytest_datalake.report.rows import EndpointRow, TestRow
+    from pytest_datalake.report.reading import Results
+    from pytest_datalake.report.rows import EndpointRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,7 @@ class SiteLine:
         incoming: third-party links to it.
         own: faults that are its own to mend.
         involved: other faults that its tests met.
+        downtime: it, or a part of it, was in a declared downtime.
         availability: how it did over time.
     """
 
@@ -49,6 +52,7 @@ class SiteLine:
     incoming: Share
     own: int
     involved: int
+    downtime: bool
     availability: Availability
 
 
@@ -58,12 +62,14 @@ def site_file(site: str) -> str:
 
 
 def site_lines(
-    tests: Sequence[TestRow],
+    results: Results,
     endpoints: Iterable[EndpointRow],
     faults: Sequence[FaultCard],
     history: History,
 ) -> tuple[SiteLine, ...]:
     """All sites: those with a fault of their own first, then by name."""
+    tests = results.tests
+    down = {site for held in holding(results.run.downtimes, results.run.started) for site in held.sites}
     site_of, storage = {}, defaultdict(set)
     for end in endpoints:
         site_of[end.id] = end.site
@@ -88,6 +94,7 @@ def site_lines(
             incoming=_share(ways["in", site]),
             own=sum(site in card.fault.sites for card in faults),
             involved=sum(site in card.sites and site not in card.fault.sites for card in faults),
+            downtime=site in down,
             availability=known.get(site, Availability(name=site)),
         )
         for site in sorted({*site_of.values(), *count} - {""})

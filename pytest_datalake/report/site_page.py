@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_datalake.report.downtimes import downtimes
 from pytest_datalake.report.evidence_data import endpoints_of
 from pytest_datalake.report.fault_cards import Commands, FaultCard, cards, commands_of
 from pytest_datalake.report.known_issues import known_issues, place
@@ -102,7 +103,7 @@ def site_pages(results: Results, verdict: Verdict, history: History) -> dict[str
         for site in {row.site, site_of.get(row.source, ""), site_of.get(row.destination, "")} - {""}:
             tests[site].append(row)
     pages = {}
-    for line in site_lines(results.tests, ends.values(), faults, history):
+    for line in site_lines(results, ends.values(), faults, history):
         about = _About(results, verdict, history, line, tests[line.site], ends)
         pages[site_file(line.site)] = about.page(faults)
     return pages
@@ -151,6 +152,9 @@ class _About:
                 if self._site in card.sites and self._site not in card.fault.sites
             ],
             known=known_issues(self._tests, run.started),
+            downtimes=downtimes(
+                self._tests, [one for one in run.downtimes if self._site in one.sites], run.started
+            ),
             links=link_grids(self._tests, self._ends, self._site),
             capabilities=capability_grid(self._tests),
             endpoints=[end for end in run.endpoints if end.site == self._site],
