@@ -110,7 +110,8 @@ def test_the_pages_show_it(built: Built, tmp_path: Path, down_run: list[Row]) ->
     assert f"and {failing} that failed in declared downtimes" in index
     assert "to come" in (tmp_path / "sites" / "COMO.html").read_text()
     assert "to come" not in (tmp_path / "sites" / "OHRID.html").read_text()
-    assert "Nothing to mend" in (tmp_path / "sites" / "OHRID.html").read_text()
+    assert "In downtime</h1>" in (tmp_path / "sites" / "OHRID.html").read_text()
+    assert "Nothing to mend" in (tmp_path / "sites" / "COMO.html").read_text()
     assert built.verdict.word == "GREEN"
 
 
