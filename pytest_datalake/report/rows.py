@@ -208,7 +208,8 @@ class TestRow:
         reproduce: command that repeats it, without secrets.
         known_issue: the matrix entry behind a `known-issue` or `fixed` outcome, else null.
         downtime: the declared downtime that the test fell into, however it ended; null: none.
-        logs: lines that servers logged at the time of the test, by endpoint; shown to the endpoint's site.
+        logs: lines that servers logged about the test, by endpoint, which are shown to the endpoint's site
+            only, and by central service.
         details: long text, such as a traceback. Cut at 16 kB.
     """
 

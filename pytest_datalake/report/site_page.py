@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pytest_datalake.report.verdict import Verdict
 
 TESTS_SHOWN = 40
-LOGS_SHOWN = 3
+LOGS_SHOWN = 4
 LINKS_SHOWN = 12
 
 AUTHS = {
@@ -41,6 +41,14 @@ AUTHS = {
     "x509-voms": "an X.509 proxy with VOMS attributes",
     "access-key": "an S3 access key",
 }
+SERVICES = {
+    "fts": "the transfer manager",
+    "rucio": "Rucio's server",
+    "rucio-daemons": "Rucio",
+    "issuer": "the token issuer",
+}
+"""Whose logs speak of copies, and not of one site's insides."""
+
 CREDENTIALS = {
     "token": "export BEARER_TOKEN=…   # a token of the experiment for this endpoint's audience",
     "x509": "export X509_USER_PROXY=…   # made by: voms-proxy-init --voms {vo}",
@@ -76,7 +84,7 @@ class Mending:
         card: the fault.
         tests: its tests at the site, some of them.
         more: how many are not among them.
-        logs: ``(endpoint, lines)`` that the site's own servers logged.
+        logs: ``(name, lines)`` that the site's own endpoints logged, and central services about its copies.
         partners: other sites that have to act as well.
     """
 
@@ -171,10 +179,11 @@ class _About:
         here = [row for row in rows if self._touches(row)]
         logs: dict[str, str] = {}
         for row in here:
-            for endpoint, lines in row.logs.items():
-                end = self._ends.get(endpoint)
-                if end is not None and end.site == self._site and len(logs) < LOGS_SHOWN:
-                    logs.setdefault(endpoint, lines)
+            for name, lines in row.logs.items():
+                end = self._ends.get(name)
+                mine = end.site == self._site if end is not None else name in SERVICES
+                if mine and len(logs) < LOGS_SHOWN:
+                    logs.setdefault(SERVICES.get(name, name), lines)
         return Mending(
             card=card,
             tests=tuple(self._test_line(row) for row in here[:TESTS_SHOWN]),

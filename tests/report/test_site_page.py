@@ -76,6 +76,14 @@ def test_each_site_sees_its_own_servers_logs_only(broken_run: list[Row]) -> None
     assert [name for name, text in pages.items() if "no rule for" in text] == ["OHRID.html"]
 
 
+def test_a_site_reads_what_services_logged_of_its_copies(broken_run: list[Row]) -> None:
+    logs = {"fts": "job 7, file 1: FAILED 403", "unknown": "whatever it is"}
+    text = pages_of(refused(broken_run, logs=logs))["OHRID.html"]
+    assert "What the transfer manager logged" in text
+    assert "job 7, file 1: FAILED 403" in text
+    assert "whatever it is" not in text
+
+
 def test_no_secret_gets_into_a_page(broken_run: list[Row]) -> None:
     leaked = f"HTTP 403: Authorization: Bearer {TOKEN} refused, also by ?authz=Bearer%20{TOKEN}"
     logs = {"OHRID-B.davs": f"X-Rucio-Auth-Token: {TOKEN} and https://user:hunter2@host/"}
