@@ -56,6 +56,11 @@ class FaultCard:
     state: Literal["", "new", "still"]
     sites: tuple[str, ...]
 
+    @property
+    def unclear(self) -> bool:
+        """Whether it is a failure of two sites' copy of which nobody can say whose fault it is."""
+        return self.fault.kind == "single" and len(self.fault.sites) > 1
+
 
 def commands_of(row: TestRow) -> Commands:
     """The commands in a row."""

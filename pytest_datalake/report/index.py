@@ -37,6 +37,7 @@ SCRIPTS = (
     "main.js",
 )
 FAULTS_SHOWN = 24
+OTHERS_SHOWN = 100
 LINKS_SHOWN = 20
 
 
@@ -64,6 +65,8 @@ def page(results: Results, verdict: Verdict, change: CoverageChange, history: Hi
         },
     }
     lines = site_lines(results, endpoints, faults, history)
+    clear = [card for card in faults if not card.unclear]
+    others = [*clear[FAULTS_SHOWN:], *(card for card in faults if card.unclear)]
     unsteady = [link for link in history.links if link.days30 is not None and link.days30 < 1]
     return render(
         "index.html.j2",
@@ -76,8 +79,9 @@ def page(results: Results, verdict: Verdict, change: CoverageChange, history: Hi
         before=history.runs[-2] if len(history.runs) > 1 else None,
         notes=(*results.notes, *history.notes),
         lasted=lasted(verdict.started, verdict.finished),
-        faults=faults[:FAULTS_SHOWN],
-        more_faults=len(faults) - FAULTS_SHOWN,
+        faults=clear[:FAULTS_SHOWN],
+        others=others[:OTHERS_SHOWN],
+        more_others=len(others) - OTHERS_SHOWN,
         sites=lines,
         pages={line.site: line.page for line in lines},
         links=sorted(unsteady, key=lambda link: (link.days7 is None, link.days7, link.days30))[:LINKS_SHOWN],

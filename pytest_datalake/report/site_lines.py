@@ -39,6 +39,7 @@ class SiteLine:
         outgoing: third-party links from it.
         incoming: third-party links to it.
         own: faults that are its own to mend.
+        unclear: failures of single copies that are its own or its partners' fault.
         involved: other faults that its tests met.
         downtime: it, or a part of it, was in a declared downtime.
         availability: how it did over time.
@@ -51,6 +52,7 @@ class SiteLine:
     outgoing: Share
     incoming: Share
     own: int
+    unclear: int
     involved: int
     downtime: bool
     availability: Availability
@@ -92,15 +94,18 @@ def site_lines(
             tests=Share(passed=passed[site], count=count[site]),
             outgoing=_share(ways["out", site]),
             incoming=_share(ways["in", site]),
-            own=sum(site in card.fault.sites for card in faults),
+            own=sum(site in card.fault.sites and not card.unclear for card in faults),
+            unclear=sum(site in card.fault.sites and card.unclear for card in faults),
             involved=sum(site in card.sites and site not in card.fault.sites for card in faults),
             downtime=site in down,
             availability=known.get(site, Availability(name=site)),
         )
         for site in sorted({*site_of.values(), *count} - {""})
     ]
-    tested = [line for line in lines if line.tests.count or line.outgoing.count or line.own]
-    return tuple(sorted(tested, key=lambda line: (not line.own, not line.involved, line.site)))
+    tested = [line for line in lines if line.tests.count or line.outgoing.count or line.own or line.unclear]
+    return tuple(
+        sorted(tested, key=lambda line: (not line.own, not line.unclear, not line.involved, line.site))
+    )
 
 
 def _share(way: Counter[bool]) -> Share:

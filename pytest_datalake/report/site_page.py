@@ -139,7 +139,7 @@ class _About:
 
     def page(self, faults: Sequence[FaultCard]) -> str:
         run = self._results.run
-        own = [self._mending(card) for card in faults if self._site in card.fault.sites]
+        own = [self._mending(card) for card in faults if self._site in card.fault.sites and not card.unclear]
         auths = sorted({row.auth for row in self._tests} & AUTHS.keys())
         needed = [
             command.format(vo=run.vo)
@@ -154,6 +154,9 @@ class _About:
             run=run,
             verdict=self._verdict,
             mendings=own,
+            unclear=[
+                self._mending(card) for card in faults if self._site in card.fault.sites and card.unclear
+            ],
             others=[
                 (card, self._touching(card))
                 for card in faults

@@ -57,6 +57,19 @@ def test_partners_read_that_it_is_not_theirs(broken_run: list[Row]) -> None:
     assert "token lacks storage.create" not in text.partition('id="matrix"')[0]
 
 
+def test_a_single_failure_is_perhaps_that_of_both_ends(broken_run: list[Row]) -> None:
+    pages = pages_of(broken_run)
+    for site, partner in (("SAIMAA", "VANERN"), ("VANERN", "SAIMAA")):
+        text = pages[f"{site}.html"]
+        assert "1 failure, perhaps yours</h1>" in text
+        part = text.partition('<section id="unclear">')[2].partition("</section>")[0]
+        assert "SAIMAA-A.gsiftp → VANERN-B.gsiftp by x509-voms" in part
+        assert "checksum of the copy is 00000001" in part
+        assert "test_file_arrives_intact[SAIMAA" in part
+        assert f'id="mend">\n{partner}' not in text
+    assert [name for name, text in pages.items() if 'id="unclear"' in text] == ["SAIMAA.html", "VANERN.html"]
+
+
 def test_the_end_that_answered_is_named(broken_run: list[Row]) -> None:
     said = "Copy failed (3rd pull). Last attempt: Remote side failed with status code 403"
     rows = [
