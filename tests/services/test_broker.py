@@ -1,4 +1,4 @@
-"""The message broker: who may listen, what the transfer manager tells it, and what happens when it is away."""
+"""The message broker: who may listen, what it is told, and what happens when it is away."""
 
 from __future__ import annotations
 
