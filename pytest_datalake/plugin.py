@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_datalake.fixtures.ahead import ahead, sent_by_fts
+from pytest_datalake.fixtures.apart import lake_apart
 from pytest_datalake.fixtures.broker import broker
 from pytest_datalake.fixtures.evidence import client_crashes, evidence
 from pytest_datalake.fixtures.forged import (
@@ -80,6 +81,7 @@ __all__ = [
     "identity",
     "illegitimate_proxy",
     "lake",
+    "lake_apart",
     "link",
     "make_local",
     "member",

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import blame_quality, fts_cost, lake_cost, plugin_cost, report_cost
+from tests.bench import blame_quality, fts_cost, lake_cost, plugin_cost, report_cost, rules_cost
 from tests.bench.measuring import BenchmarkError, Row
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ on the same running lake, and does not read the files back, as the suite does. C
 those of a lake that exists in memory only,
 so that nothing but the plugin and pytest is measured. PSS counts memory that processes share once.
 
+Rules are made on one lake of XRootD sites with davs doors, one rule for each ordered pair; both sides read every
+file back and compare it. Made ahead, the pairs from one RSE share their file; by itself, each test brings its own.
+
 The report is made of results of a made-up lake, with the faults that lakes have. Its building is
 `datalake report`, from reading the results to the last page; pytest-html's is what it adds to a run of pytest
 over as many empty tests.
@@ -55,7 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "blame": lambda: blame_quality.quality(runs=5 * options.runs, sizes=(4, 6, 10, 30, 66)),
         "report": lambda: report_cost.report(runs=options.runs, largest=options.tests),
         "up": lambda: lake_cost.up(runs=options.runs),
-        "fts": lambda: fts_cost.transfer_manager(runs=options.runs, jobs=500, files=240),
+        "fts": lambda: fts_cost.transfer_manager(runs=options.runs, jobs=options.jobs, files=options.files),
+        "rules": lambda: rules_cost.rules(
+            runs=options.runs, cells=options.rules, workers=options.workers, latencies=options.latencies
+        ),
         "matrix": lambda: lake_cost.transfer_matrix(
             runs=options.runs, workers=options.workers, links=options.links, longest=options.longest
         ),
@@ -98,13 +104,17 @@ def page(rows: Sequence[Row], arguments: Sequence[str]) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the project.")
-    names = "collection, cells, start, blame, up, fts, matrix (default: all)"
+    names = "collection, cells, start, blame, report, up, fts, rules, matrix (default: all)"
     parser.add_argument("names", nargs="*", help=names)
     parser.add_argument("--runs", type=int, default=3, help="of each side (default: %(default)s)")
     parser.add_argument("--cells", type=int, default=10_000, help="to collect (default: %(default)s)")
     parser.add_argument("--tests", type=int, default=100_000, help="most in a report (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=32, help="of pytest-xdist (default: %(default)s)")
     parser.add_argument("--links", type=int, metavar="N", help="only N links, evenly spread (default: all)")
+    parser.add_argument("--rules", type=int, default=500, help="to make at least (default: %(default)s)")
+    parser.add_argument("--latencies", type=int, default=40, help="rules one by one (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=500, help="to submit (default: %(default)s)")
+    parser.add_argument("--files", type=int, default=240, help="to have copied (default: %(default)s)")
     parser.add_argument(
         "--longest",
         type=float,

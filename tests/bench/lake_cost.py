@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_datalake.capabilities.content import make_content
+from pytest_datalake.clients.rucio import File
 from pytest_datalake.drivers.api import Credential
 from pytest_datalake.fixtures.identities import Identities
+from pytest_datalake.fixtures.rucio_logins import RucioLogins
 from pytest_datalake.lake.composition import ANY_AUDIENCE
 from pytest_datalake.lake.running import CLIENT_SETTINGS, Lake, adopt
 from pytest_datalake.matrix.selection import Selection, select
@@ -38,7 +40,7 @@ _GFAL_SETTINGS = Path("/etc/gfal2.d")
 
 
 @contextmanager
-def _directory() -> Iterator[Path]:
+def directory_for_a_lake() -> Iterator[Path]:
     """A short path that the daemons' own accounts can reach."""
     directory = Path(tempfile.mkdtemp(prefix="datalake-bench-", dir="/var/tmp"))
     directory.chmod(0o711)
@@ -49,11 +51,11 @@ def _directory() -> Iterator[Path]:
 
 
 @contextmanager
-def _running_lake(directory: Path) -> Iterator[tuple[Lake, float]]:
-    """The repository's lake, and the seconds that `datalake up` took."""
+def running_lake(directory: Path, matrix: Path = MATRIX) -> Iterator[tuple[Lake, float]]:
+    """A lake, the repository's own by default, and the seconds that `datalake up` took."""
     state = directory / "lake"
     try:
-        up_command = [sys.executable, "-m", "pytest_datalake.cli", "up", "--matrix", str(MATRIX)]
+        up_command = [sys.executable, "-m", "pytest_datalake.cli", "up", "--matrix", str(matrix)]
         seconds = run([*up_command, "--state-dir", state], directory=directory).seconds
         lake = adopt(state)
         if lake is None:
@@ -65,20 +67,28 @@ def _running_lake(directory: Path) -> Iterator[tuple[Lake, float]]:
             lake.down()
 
 
-def up(*, runs: int) -> list[Row]:
-    """`datalake up` with the repository's matrix: seconds until every door answers, and memory then."""
-    seconds, memory = [], []
+def up(*, runs: int, matrix: Path = MATRIX) -> list[Row]:
+    """`datalake up`: seconds until everything answers and until Rucio has taken a rule, and memory then."""
+    seconds, until_a_rule, memory = [], [], []
     for _ in range(runs):
-        with _directory() as directory, _running_lake(directory) as (lake, taken):
+        with directory_for_a_lake() as directory, running_lake(directory, matrix) as (lake, taken):
             seconds.append(taken)
+            until_a_rule.append(taken + _add_a_rule(lake, directory))
             memory.append(lake.memory())
-            doors = len(lake.matrix.endpoints)
+            doors, services = len(lake.matrix.endpoints), len(lake.status()["services"])
     return [
         Row(
-            what=f"`datalake up`, {doors} endpoints",
+            what=f"`datalake up`, {doors} endpoints and {services} services",
             value=f"{statistics.median(seconds):.1f} s",
             compared="",
             ratio="",
+            runs=runs,
+        ),
+        Row(
+            what="from `datalake up` until Rucio has taken a rule",
+            value=f"{statistics.median(until_a_rule):.1f} s",
+            compared="design: 20 s",
+            ratio=f"{statistics.median(until_a_rule) / 20:.2f}",
             runs=runs,
         ),
         Row(
@@ -91,6 +101,22 @@ def up(*, runs: int) -> list[Row]:
     ]
 
 
+def _add_a_rule(lake: Lake, directory: Path) -> float:
+    """Seconds that it takes to log in, register a file and ask for a copy of it."""
+    member = next(one for one in lake.matrix.identities if one.experiment)
+    scope = lake.matrix.experiment(member.experiment).rucio_scope
+    source, destination = sorted({link.source.rse for link in select(lake.matrix, Selection()).rule_links})[
+        :2
+    ]
+    started = time.monotonic()
+    identities = Identities(lake.matrix, directory, (member.experiment,))
+    rucio = RucioLogins(lake.matrix, identities, directory, timeout=_COPY_SECONDS)(member)
+    file = File(scope=scope, name="bench/first", size=1, adler32="00320032")
+    rucio.add_files(source, [file])
+    rucio.add_rule([file.did], destination, lifetime=3600)
+    return time.monotonic() - started
+
+
 def transfer_matrix(*, runs: int, workers: int, links: int | None, longest: float) -> list[Row]:
     """Every third-party link, in parallel by pytest and one after another by gfal-copy, on one running lake.
 
@@ -100,7 +126,7 @@ def transfer_matrix(*, runs: int, workers: int, links: int | None, longest: floa
         links: only so many, evenly spread; None: all.
         longest: seconds after which the loop stops, and its time is extrapolated.
     """
-    with _directory() as directory, _running_lake(directory) as (lake, _):
+    with directory_for_a_lake() as directory, running_lake(directory) as (lake, _):
         chosen = _spread(select(lake.matrix, Selection()).links, links)
         loop = GfalLoop(lake, directory)
         done, serial, failed = loop.copy_all(chosen, longest=longest)
