@@ -38,8 +38,8 @@ on the same running lake, and does not read the files back, as the suite does. C
 those of a lake that exists in memory only,
 so that nothing but the plugin and pytest is measured. PSS counts memory that processes share once.
 
-Rules are made on one lake of XRootD sites with davs doors, one rule for each ordered pair; both sides read every
-file back and compare it. Made ahead, the pairs from one RSE share their file; by itself, each test brings its own.
+Rules are made on one lake of XRootD sites with davs doors, one for each ordered pair of RSEs; both sides read
+every file back and compare it. Made ahead, pairs from one RSE share a file; by itself, each test has its own.
 
 The report is made of results of a made-up lake, with the faults that lakes have. Its building is
 `datalake report`, from reading the results to the last page; pytest-html's is what it adds to a run of pytest

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _CLIENTS = 8
 _NOWHERE = "davs://storage-of-nobody.invalid:1"
 _REAL_JOBS = 155
-"""Jobs of one file a second that a real FTS 3.13 took: its REST service on 2 busy cores, over its own database."""
+"""Jobs of one file that the REST service of a real FTS 3.13 took in a second, at best."""
 
 _REAL_FILES = 20
 """Files a second that it finished over 20 links, in copies that take no time; 4.7 over one link."""

@@ -22,6 +22,7 @@ from pytest_datalake.fixtures.identities import Identities
 from pytest_datalake.fixtures.rucio_logins import RucioLogins
 from pytest_datalake.lake.composition import ANY_AUDIENCE
 from pytest_datalake.lake.running import CLIENT_SETTINGS, Lake, adopt
+from pytest_datalake.matrix.routes import rule_links
 from pytest_datalake.matrix.selection import Selection, select
 from tests.bench.measuring import ROOT, BenchmarkError, Row, run
 
@@ -105,15 +106,13 @@ def _add_a_rule(lake: Lake, directory: Path) -> float:
     """Seconds that it takes to log in, register a file and ask for a copy of it."""
     member = next(one for one in lake.matrix.identities if one.experiment)
     scope = lake.matrix.experiment(member.experiment).rucio_scope
-    source, destination = sorted({link.source.rse for link in select(lake.matrix, Selection()).rule_links})[
-        :2
-    ]
+    link = next(one for one in rule_links(lake.matrix) if not one.multihop)
     started = time.monotonic()
     identities = Identities(lake.matrix, directory, (member.experiment,))
     rucio = RucioLogins(lake.matrix, identities, directory, timeout=_COPY_SECONDS)(member)
     file = File(scope=scope, name="bench/first", size=1, adler32="00320032")
-    rucio.add_files(source, [file])
-    rucio.add_rule([file.did], destination, lifetime=3600)
+    rucio.add_files(link.source.rse, [file])
+    rucio.add_rule([file.did], link.destination.rse, lifetime=3600)
     return time.monotonic() - started
 
 
