@@ -153,6 +153,11 @@ class SmallLake:
         """Addresses at which the RSE's daemon is reached."""
         return [(host, port) for host, port in self._plans[self._daemon(rse)]["ready"]]
 
+    @property
+    def jobs(self) -> Path:
+        """The transfer manager's database."""
+        return self._lake.state_dir / "fts" / "data" / "fts.db"
+
     def endpoints(self, rse: str) -> list[Endpoint]:
         """The RSE's endpoints with hosts and ports filled in."""
         return [one for one in self._lake.matrix.endpoints if one.rse == rse]

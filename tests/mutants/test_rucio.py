@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .midrun import run_while
+
 if TYPE_CHECKING:
     from .conftest import LakeOf
     from .harness import SmallLake
@@ -110,3 +112,12 @@ def test_rucio_in_trouble_is_an_error_of_its_own(lake: SmallLake, changes: str) 
     assert all("Rucio at https://localhost" in row.reason for row in rules), verdict.output
     assert all(row.outcome == "passed" for row in verdict.rows if row not in rules)
     assert (verdict.word, verdict.exit_code) == ("INCOMPLETE", 3)
+
+
+@pytest.mark.parametrize("service", ["rucio", "rucio-daemons", "fts"])
+def test_service_killed_in_mid_run_is_nobody_elses_fault(lake: SmallLake, service: str) -> None:
+    lake.change_services({})
+    verdict = run_while(lake, lambda: lake.replace_service(service, ""), BROUGHT, *DIRECT)
+    others = [row for row in verdict.rows if row.outcome != "passed"]
+    assert {row.outcome for row in others} <= {"error"}, json.dumps([row.reason for row in others], indent=1)
+    assert all("Rucio at https://localhost" in row.reason for row in others)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .midrun import run_while
+
 if TYPE_CHECKING:
     from .conftest import LakeOf
     from .harness import SmallLake
@@ -119,6 +121,17 @@ def test_transfer_manager_in_trouble_is_an_error_of_its_own(
         for row in verdict.rows
     ), verdict.output
     assert (verdict.word, verdict.exit_code) == ("INCOMPLETE", 3)
+
+
+def test_transfer_manager_killed_in_mid_run_is_nobody_elses_fault(lake: SmallLake) -> None:
+    lake.change_services({})
+    verdict = run_while(lake, lambda: lake.replace_service("fts", ""), ARRIVES, *AUTHS)
+    assert len(verdict.rows) == 24
+    others = [row for row in verdict.rows if row.outcome != "passed"]
+    assert {row.outcome for row in others} <= {"error"}, json.dumps([row.reason for row in others], indent=1)
+    assert all("the transfer manager https://localhost" in row.reason for row in others)
+    again = lake.run(ARRIVES, *BY_TOKEN)
+    again.is_green(tests=6)
 
 
 def test_dead_transfer_manager_is_an_error_of_its_own(lake: SmallLake) -> None:
