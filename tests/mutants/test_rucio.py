@@ -117,7 +117,7 @@ def test_rucio_in_trouble_is_an_error_of_its_own(lake: SmallLake, changes: str) 
 @pytest.mark.parametrize("service", ["rucio", "rucio-daemons", "fts"])
 def test_service_killed_in_mid_run_is_nobody_elses_fault(lake: SmallLake, service: str) -> None:
     lake.change_services({})
-    verdict = run_while(lake, lambda: lake.replace_service(service, ""), BROUGHT, *DIRECT)
+    verdict = run_while(lake, lambda: lake.replace_service(service, ""), BROUGHT, *DIRECT, jobs=2)
     others = [row for row in verdict.rows if row.outcome != "passed"]
     assert {row.outcome for row in others} <= {"error"}, json.dumps([row.reason for row in others], indent=1)
     assert all("Rucio at https://localhost" in row.reason for row in others)

@@ -45,6 +45,7 @@ def test_secrets_are_in_no_log(rucio_lake: RucioLake) -> None:
     secrets = [Path(one.password_file).read_text() for one in matrix.identities]
     issuers = json.loads((rucio_lake.state_dir / "rucio/etc/idpsecrets.json").read_text())
     secrets.append(issuers["lake"]["client_secret"])
+    secrets.append((rucio_lake.state_dir / "fts/broker-password").read_text())
     logs = list(rucio_lake.state_dir.rglob("*.out"))
     assert logs
     for log in logs:
