@@ -303,6 +303,7 @@ class _Composer:
                     "protocol": one.protocol,
                     "url": one.url(""),
                     "auth": list(one.auth),
+                    "audience": one.audience,
                     "log": str(door.log),
                     "config": str(door.config),
                 }
