@@ -37,7 +37,7 @@ browser:
 	@pytest_datalake/lake/install/debian.sh tests/debian-packages.txt
 
 test: setup browser ## run the project's own tests
-	@$(BIN)/python -m pytest -n 2 -q
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -q  # keeps tests together that share a lake
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check .
