@@ -41,7 +41,7 @@ const start = async () => {
     clearTimeout(waiting);
     waiting = setTimeout(() => showResults(table, rows), 120);
   });
-  byId("passed").addEventListener("change", () => showResults(table, rows));
+  for (const name of ["passed", "expected"]) byId(name).addEventListener("change", () => showResults(table, rows));
 
   document.addEventListener("click", event => {
     const cell = event.target.closest("td");
