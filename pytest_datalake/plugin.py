@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -219,6 +220,16 @@ def pytest_runtest_makereport(
     if planning is not None:
         note_phase(item, call, report, planning)
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let hypothesis go where no test has used it: its summary would load all of it, in every worker."""
+    manager = session.config.pluginmanager
+    if _PLANNING in session.config.stash and "hypothesis" not in sys.modules:
+        unused = manager.get_plugin("hypothesispytest")
+        if unused is not None:
+            manager.unregister(unused)
 
 
 class ControllerHooks:

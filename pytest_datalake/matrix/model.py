@@ -188,6 +188,11 @@ class Identity:
     username: str = ""
     password_file: str = ""
 
+    @property
+    def has_tokens(self) -> bool:
+        """Whether tokens can be had for it."""
+        return bool(self.client_id or self.token_command)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forge:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -14,6 +15,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from pytest_datalake.capabilities.content import make_content
 from pytest_datalake.drivers.api import Credential
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_datalake.matrix.model import Auth, Endpoint, Identity, Link
+    from tests.bench.measuring import Ended
 
 LOGGER = logging.getLogger(__name__)
 
@@ -49,16 +53,16 @@ def _directory() -> Iterator[Path]:
 
 
 @contextmanager
-def _running_lake(directory: Path) -> Iterator[tuple[Lake, float]]:
-    """The repository's lake, and the seconds that `datalake up` took."""
+def _running_lake(directory: Path) -> Iterator[tuple[Lake, Ended]]:
+    """The repository's lake, and the `datalake up` that has put it up."""
     state = directory / "lake"
     try:
         up_command = [sys.executable, "-m", "pytest_datalake.cli", "up", "--matrix", str(MATRIX)]
-        seconds = run([*up_command, "--state-dir", state], directory=directory).seconds
+        ended = run([*up_command, "--state-dir", state], directory=directory)
         lake = adopt(state)
         if lake is None:
             raise BenchmarkError(f"`datalake up` has ended, and no lake runs in {state}")
-        yield lake, seconds
+        yield lake, ended
     finally:
         lake = adopt(state)
         if lake is not None:
@@ -67,28 +71,40 @@ def _running_lake(directory: Path) -> Iterator[tuple[Lake, float]]:
 
 def up(*, runs: int) -> list[Row]:
     """`datalake up` with the repository's matrix: seconds until every door answers, and memory then."""
-    seconds, memory = [], []
+    seconds, memory, storage_seconds, storage_memory = [], [], [], []
     for _ in range(runs):
-        with _directory() as directory, _running_lake(directory) as (lake, taken):
-            seconds.append(taken)
+        with _directory() as directory, _running_lake(directory) as (lake, ended):
+            seconds.append(ended.seconds)
             memory.append(lake.memory())
-            doors = len(lake.matrix.endpoints)
+            storage_seconds.append(max(float(moment) for moment in _STORAGE_ANSWERS.findall(ended.output)))
+            storage_memory.append(_storage_memory(lake))
+            matrix = lake.matrix
+    doors = f"{len(matrix.endpoints)} endpoints of {len(matrix.sites)} sites"
+    with_services = f"{doors}, {', '.join(sorted(name for name, _ in matrix.services))}"
     return [
-        Row(
-            what=f"`datalake up`, {doors} endpoints",
-            value=f"{statistics.median(seconds):.1f} s",
-            compared="",
-            ratio="",
-            runs=runs,
-        ),
-        Row(
-            what="memory of that lake (PSS)",
-            value=f"{statistics.median(memory):.0f} MiB",
-            compared="",
-            ratio="",
-            runs=runs,
-        ),
+        _lake_row(f"`datalake up`, {with_services}", seconds, "{:.1f} s"),
+        _lake_row(f"of that, until {doors} answered", storage_seconds, "{:.1f} s"),
+        _lake_row("memory of that lake (PSS)", memory, "{:.0f} MiB"),
+        _lake_row("of that, storage daemons", storage_memory, "{:.0f} MiB"),
     ]
+
+
+_STORAGE_ANSWERS = re.compile(r"^ *([0-9.]+) s  \S+/\S+ answers$", re.MULTILINE)
+"""What `datalake up` says of a process of an RSE; those of services have no slash in their names."""
+
+
+def _storage_memory(lake: Lake) -> float:
+    """MiB that the processes of all RSEs hold, shared pages counted once (PSS)."""
+    sites = lake.status()["sites"].values()
+    rses = [rse for site in sites for rse in site["rses"].values()]
+    daemons = [psutil.Process(one["pid"]) for rse in rses for one in rse["processes"].values()]
+    everything = [one for daemon in daemons for one in (daemon, *daemon.children(recursive=True))]
+    return float(sum(one.memory_full_info().pss for one in everything)) / 2**20
+
+
+def _lake_row(what: str, measured: Sequence[float], form: str) -> Row:
+    value = form.format(statistics.median(measured))
+    return Row(what=what, value=value, compared="", ratio="", runs=len(measured))
 
 
 def transfer_matrix(*, runs: int, workers: int, links: int | None, longest: float) -> list[Row]:
