@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_datalake.fixtures.ahead import ahead, sent_by_fts
+from pytest_datalake.fixtures.apart import lake_apart
+from pytest_datalake.fixtures.broker import broker
 from pytest_datalake.fixtures.evidence import client_crashes, evidence
 from pytest_datalake.fixtures.forged import (
     expired_proxy,
@@ -64,6 +66,7 @@ __all__ = [
     "arrival",
     "arrived_at",
     "at_once",
+    "broker",
     "by_fts",
     "cell",
     "client_crashes",
@@ -79,6 +82,7 @@ __all__ = [
     "identity",
     "illegitimate_proxy",
     "lake",
+    "lake_apart",
     "link",
     "make_local",
     "member",

@@ -20,7 +20,7 @@ from pytest_datalake.matrix.model import (
     Tpc,
     Trust,
 )
-from pytest_datalake.matrix.technologies import DEFAULT_PORT, MONITORING
+from pytest_datalake.matrix.technologies import BROUGHT_ALONG, DEFAULT_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,7 +106,7 @@ def digest(matrix: Matrix) -> str:
         "vo": matrix.vo,
         "experiments": [asdict(experiment) for experiment in matrix.experiments],
         "qos_classes": matrix.qos_classes,
-        "services": sorted(name for name, _ in matrix.services if name != MONITORING),
+        "services": sorted({name for name, _ in matrix.services} - set().union(*BROUGHT_ALONG.values())),
         "endpoints": [_without(asdict(endpoint), *_FREE_OF_PLACE) for endpoint in matrix.endpoints],
         "known_issues": [_without(asdict(issue), "location") for issue in matrix.known_issues],
     }

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import blame_quality, fts_cost, lake_cost, plugin_cost, report_cost
+from tests.bench import blame_quality, fts_cost, lake_cost, plugin_cost, report_cost, rules_cost
 from tests.bench.measuring import BenchmarkError, Row
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ on the same running lake, and does not read the files back, as the suite does. C
 those of a lake that exists in memory only,
 so that nothing but the plugin and pytest is measured. PSS counts memory that processes share once.
 
+Rules are made on one lake of XRootD sites with davs doors, one for each ordered pair of RSEs; both sides read
+every file back and compare it. Made ahead, pairs from one RSE share a file; by itself, each test has its own.
+
 The report is made of results of a made-up lake, with the faults that lakes have. Its building is
 `datalake report`, from reading the results to the last page; pytest-html's is what it adds to a run of pytest
 over as many empty tests.
@@ -52,7 +55,10 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "blame": lambda asked: blame_quality.quality(runs=5 * asked.runs, sizes=(4, 6, 10, 30, 66)),
     "report": lambda asked: report_cost.report(runs=asked.runs, largest=asked.tests),
     "up": lambda asked: lake_cost.up(runs=asked.runs),
-    "fts": lambda asked: fts_cost.transfer_manager(runs=asked.runs, jobs=500, files=240),
+    "fts": lambda asked: fts_cost.transfer_manager(runs=asked.runs, jobs=asked.jobs, files=asked.files),
+    "rules": lambda asked: rules_cost.rules(
+        runs=asked.runs, cells=asked.rules, workers=asked.workers, latencies=asked.latencies
+    ),
     "matrix": lambda asked: lake_cost.transfer_matrix(
         runs=asked.runs, workers=asked.workers, links=asked.links, longest=asked.longest
     ),
@@ -116,6 +122,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tests", type=int, default=100_000, help="most in a report (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=32, help="of pytest-xdist (default: %(default)s)")
     parser.add_argument("--links", type=int, metavar="N", help="only N links, evenly spread (default: all)")
+    parser.add_argument("--rules", type=int, default=500, help="to make at least (default: %(default)s)")
+    parser.add_argument("--latencies", type=int, default=40, help="rules one by one (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=500, help="to submit (default: %(default)s)")
+    parser.add_argument("--files", type=int, default=240, help="to have copied (default: %(default)s)")
     parser.add_argument(
         "--longest",
         type=float,

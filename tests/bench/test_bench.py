@@ -16,7 +16,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=240,
     )
 
 
@@ -47,6 +47,29 @@ def test_the_report_is_built_and_opened() -> None:
         "largest page of a site of 1,000 tests",
     ]
     assert all("pytest-html: " in compared for _, _, compared in measured[:3])
+
+
+def test_the_transfer_manager_is_measured_beside_a_real_one() -> None:
+    done = bench("--only", "fts", "--runs", "1", "--jobs", "20", "--files", "12")
+    assert done.returncode == 0, done.stderr
+    rows = [[cell.strip() for cell in line.split("|")[1:5]] for line in done.stdout.splitlines()]
+    assert [what.removeprefix("transfer manager: ") for what, *_ in rows] == [
+        "jobs of one file taken from 8 clients",
+        "files of 100 kB finished over 6 davs links",
+        "the same over davs and root",
+        "memory with its workers (PSS)",
+    ]
+    assert all("a real FTS 3.13" in compared and float(ratio) > 0 for _, _, compared, ratio in rows[:2])
+
+
+def test_rules_are_measured_ahead_and_alone() -> None:
+    done = bench("--only", "rules", "--runs", "1", "--rules", "2", "--latencies", "2", "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    ahead, latency = ([cell.strip() for cell in line.split("|")[1:5]] for line in done.stdout.splitlines())
+    assert ahead[0].startswith("2 rules over davs in 2 workers")
+    assert "each test makes and awaits its own: " in ahead[2]
+    assert float(ahead[3]) > 0
+    assert latency[2].startswith("95th percentile: ")
 
 
 def test_an_unknown_benchmark_is_named() -> None:
