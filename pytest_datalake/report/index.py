@@ -57,6 +57,10 @@ def page(results: Results, verdict: Verdict, change: CoverageChange, history: Hi
     numbers = {row.nodeid: number for number, row in enumerate(results.tests)}
     extra: dict[str, Any] = {
         "faults": [fault.tests for fault in verdict.faults],
+        "changes": {
+            name: [numbers[nodeid] for nodeid in getattr(history.changes, name)]
+            for name in ("failing", "still", "fixed")
+        },
         "unsupported": _unsupported(run),
         "past": {
             numbers[nodeid]: [past.last_success, past.first_failure, past.recent, past.state, past.status]
