@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_datalake.errors import UsageError
 from pytest_datalake.lake import identities, launch, ports, services
-from pytest_datalake.lake.daemons import files, issuer
+from pytest_datalake.lake.daemons import files, iam
 from pytest_datalake.lake.daemons.api import RsePlan
 from pytest_datalake.lake.keeper import SYSTEM_BUNDLE
 from pytest_datalake.lake.pki import Authorities
@@ -159,7 +159,11 @@ class _Composer:
             state.path / "pki", vo=matrix.vo, issuer=f"https://localhost:{issuer_port}/"
         )
         self._people = identities.enrol(
-            self._authorities, matrix.experiments, state.path / "identities", vo=matrix.vo
+            self._authorities,
+            matrix.experiments,
+            state.path / "identities",
+            vo=matrix.vo,
+            administered=tuple(name for name in (services.IAM,) if name in dict(matrix.services)),
         )
         self._access_key_file = ""
         self._processes: list[dict[str, Any]] = []
@@ -168,31 +172,31 @@ class _Composer:
         self._services: dict[str, dict[str, str]] = {}
         self._urls = dict(matrix.services)
         self._rses: dict[str, dict[str, Any]] = {}
-        self._start_issuer(issuer_port)
+        self._start_iam(issuer_port)
 
     @property
     def _paths(self) -> AuthorityPaths:
         return self._authorities.paths(keys_are_fetched=self._machine.mounts)
 
-    def _start_issuer(self, port: int) -> None:
-        directory = self._state.path / "issuer"
-        directory.mkdir(mode=0o700)
+    def _start_iam(self, port: int) -> None:
         certificate, key = self._authorities.issue_host(["localhost"], ["127.0.0.1"])
-        write_private(directory / "host.pem", certificate)
-        write_private(directory / "host.key", key)
         account = self._machine.account(0)
-        process = issuer.prepare(
-            directory,
+        process = iam.prepare(
+            self._state.path / "iam",
             account=account,
             port=port,
-            host_certificate=directory / "host.pem",
-            host_key=directory / "host.key",
-            signing_key=self._authorities.issuer_key,
-            clients=self._people.clients,
+            host_certificate=certificate,
+            host_key=key,
+            authorities=self._paths,
+            keys=self._authorities.forge(),
             vo=self._matrix.vo,
-            issuer=self._authorities.issuer,
+            clients=self._people.clients,
+            members=self._people.members_of_iam,
+            policies=self._people.policies,
         )
         self._add_service(process, account, self._authorities.issuer)
+        if self._urls.get(services.IAM) == "":
+            self._urls[services.IAM] = self._authorities.issuer
 
     def add(self, rse: str, module: ModuleType, door_ports: Sequence[int]) -> None:
         """Prepare one RSE."""

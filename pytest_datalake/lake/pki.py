@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from asn1crypto import core
 from cryptography import x509
@@ -87,12 +88,24 @@ class Authorities:
         """The token issuer's private keys in one file, PEM (PKCS#8): RSA for RS256, then P-256 for ES256."""
         return self.directory / "issuer.pem"
 
+    @property
+    def ca_name(self) -> str:
+        """Subject of the CA in slash form."""
+        return slash_name(self._ca.subject)
+
+    @property
+    def vomses(self) -> str:
+        """Where voms-proxy-init finds the VOMS server: one line of a vomses file."""
+        host = urlsplit(self.issuer)
+        names = (self.vo, host.hostname, host.port, slash_name(self.host_subject), self.vo)
+        return " ".join(f'"{name}"' for name in names) + "\n"
+
     def paths(self, *, keys_are_fetched: bool) -> AuthorityPaths:
         """Where daemons find the public files."""
         return AuthorityPaths(
             ca_directory=self.directory / "certificates",
             ca_file=self.directory / "ca.pem",
-            ca_name=slash_name(self._ca.subject),
+            ca_name=self.ca_name,
             voms_directory=self.directory / "vomsdir",
             issuer=self.issuer,
             issuer_jwks=self.directory / "jwks.json",
@@ -120,11 +133,18 @@ class Authorities:
         """
         alternatives = [x509.DNSName(name) for name in names]
         numeric = [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
-        subject = _name((NameOID.ORGANIZATION_NAME, "hosts"), (NameOID.COMMON_NAME, "localhost"))
         certificate = self._issue(
-            subject, self._host_key, x509.SubjectAlternativeName([*alternatives, *numeric]), server=True
+            self.host_subject,
+            self._host_key,
+            x509.SubjectAlternativeName([*alternatives, *numeric]),
+            server=True,
         )
         return certificate, key_to_pem(self._host_key)
+
+    @property
+    def host_subject(self) -> x509.Name:
+        """Of all host certificates."""
+        return _name((NameOID.ORGANIZATION_NAME, "hosts"), (NameOID.COMMON_NAME, "localhost"))
 
     def issue_user(self, name: str) -> tuple[bytes, bytes]:
         """A user certificate for ``/DC=org/DC=datalake/O=people/CN=<name>`` and its key, PEM."""

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from pytest_datalake.lake.state import StateDirectory
     from pytest_datalake.matrix.model import Endpoint, Matrix
 
-PORTS: Mapping[str, int] = {"fts": 1, "rucio": rucio.PORTS}
-"""How many TCP ports a service needs."""
+IAM = "iam"
+"""The service that every lake has, whether its matrix names it or not: the token issuer."""
+
+PORTS: Mapping[str, int] = {"fts": 1, "rucio": rucio.PORTS, IAM: 0}
+"""How many TCP ports a service needs, besides that of the token issuer."""
 
 _SHARED_ACCOUNT = 0
 """Number of the account of our own services; sites are counted from 1."""

@@ -202,8 +202,14 @@ def _check_identities(document: MatrixDocument, complain: Complain, *, experimen
         if experiments_are_sound and identity.experiment and identity.experiment not in document.experiments:
             hint = did_you_mean(identity.experiment, document.experiments)
             complain((*path, "experiment"), f"'{identity.experiment}' is not one of experiments{hint}")
-        if identity.client_id and not identity.client_secret_file:
-            complain((*path, "client_id"), "needs client_secret_file beside it")
+        if identity.client_id and not (identity.client_secret_file or identity.refresh_token_file):
+            complain((*path, "client_id"), "needs client_secret_file beside it, or refresh_token_file")
+        if identity.refresh_token_file and not identity.client_id:
+            complain((*path, "refresh_token_file"), "needs client_id, the client that was given it")
+        for index, service in enumerate(identity.administers):
+            if service not in document.services:
+                hint = did_you_mean(service, document.services)
+                complain((*path, "administers", index), f"'{service}' is not one of services{hint}")
         if identity.client_id and not document.auth.issuer:
             complain((*path, "client_id"), "needs auth.issuer, the token issuer to ask")
 

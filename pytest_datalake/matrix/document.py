@@ -158,12 +158,19 @@ class IdentityEntry(Strict):
     plain_proxy: str = field(default="", metadata=_text("File: proxy without attributes, for x509."))
     client_id: str = field(default="", metadata=_text("OAuth client that asks the issuer for tokens."))
     client_secret_file: str = field(default="", metadata=_text("File: the secret of that client."))
+    refresh_token_file: str = field(
+        default="",
+        metadata=_text("File: refresh token that the client was given for a user; a new one replaces it."),
+    )
     token_command: tuple[str, ...] = field(
         default=(),
         metadata=_text("Command that prints a token; {audience} and {scope} are replaced in its words."),
     )
     access_key_file: str = field(
         default="", metadata=_text("File: JSON with access_key and secret_key, for access-key.")
+    )
+    administers: tuple[str, ...] = field(
+        default=(), metadata=_text("Those of `services` that this identity administers, such as iam.")
     )
     account: str = field(default="", metadata=_text("Account in Rucio.", pattern=ACCOUNT))
     username: str = field(default="", metadata=_text("Name for Rucio's userpass."))

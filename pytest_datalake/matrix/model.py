@@ -164,9 +164,12 @@ class Identity:
         certificate: PEM user certificate, used where proxies are not accepted.
         proxy: PEM RFC 3820 proxy with VOMS attributes.
         plain_proxy: PEM RFC 3820 proxy without attributes.
-        client_secret_file: file that holds the secret of ``client_id`` (RFC 6749, 4.4).
+        client_secret_file: file that holds the secret of ``client_id`` (RFC 6749, 2.3.1).
+        refresh_token_file: file that holds a refresh token of a user (RFC 6749, 6), which ``client_id`` was
+            given; a new one that the issuer sends replaces it.
         token_command: prints a token; ``{audience}`` and ``{scope}`` are replaced.
         access_key_file: JSON ``{"access_key": ..., "secret_key": ...}`` for object stores.
+        administers: services of the matrix, such as ``iam``, where this identity may do everything.
         account: in Rucio; whoever has one may log in there by whatever of the above Rucio knows.
         username: for Rucio's userpass.
         password_file: file that holds the password of ``username``.
@@ -182,8 +185,10 @@ class Identity:
     plain_proxy: str = ""
     client_id: str = ""
     client_secret_file: str = ""
+    refresh_token_file: str = ""
     token_command: tuple[str, ...] = ()
     access_key_file: str = ""
+    administers: tuple[str, ...] = ()
     account: str = ""
     username: str = ""
     password_file: str = ""

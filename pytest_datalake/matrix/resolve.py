@@ -33,6 +33,7 @@ _FILES_OF_IDENTITY = (
     "proxy",
     "plain_proxy",
     "client_secret_file",
+    "refresh_token_file",
     "access_key_file",
     "password_file",
 )

@@ -334,7 +334,7 @@ def test_a_client_needs_its_secret_and_its_issuer() -> None:
     text = GOOD.replace("token_command: [oidc-token, x]", "client_id: x")
     text = text.replace("  issuer: https://iam.example.org/\n", "")
     assert {line.split(": ", 2)[2] for line in errors_of(text)} == {
-        "needs client_secret_file beside it",
+        "needs client_secret_file beside it, or refresh_token_file",
         "needs auth.issuer, the token issuer to ask",
     }
 

@@ -29,7 +29,7 @@ BROKEN = File(scope="ska", name="pytest-datalake/x/file", size=10, adler32="0000
 
 def test_rucio_serves_its_own_client_and_says_what_runs(rucio_lake: RucioLake) -> None:
     services = rucio_lake.lake.status()["services"]
-    assert set(services) == {"issuer", "fts", "postgresql", "activemq", "rucio", "rucio-daemons"}
+    assert set(services) == {"iam", "fts", "postgresql", "activemq", "rucio", "rucio-daemons"}
     for service in services.values():
         os.kill(service["pid"], 0)
         assert Path(service["log"]).is_file()
