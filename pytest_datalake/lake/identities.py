@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_datalake.lake.catalogue import RucioAccount
@@ -24,12 +25,14 @@ from pytest_datalake.matrix.model import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from pytest_datalake.lake.pki import Authorities
     from pytest_datalake.matrix.model import Experiment
 
 ROBOT = "robot"
+
+NEWCOMER = "newcomer"
+"""Somebody who has a login at the institution, and is no member until a test makes them one."""
 
 ADMINISTRATOR = "root"
 """The account in Rucio that may do everything; the robot's."""
@@ -55,6 +58,7 @@ class People:
         clients: of the token issuer, with their secrets.
         members_of_iam: the identities at the token issuer, with their refresh tokens.
         policies: what the token issuer grants whom.
+        at_institution: who has a login there.
         members: experiment name -> subjects of its users.
         robot_proxy: PEM, no VOMS attributes.
         mover_proxy: file, PEM, the robot with the attributes of all experiments: by it Rucio acts.
@@ -66,6 +70,7 @@ class People:
     clients: tuple[Client, ...]
     members_of_iam: tuple[Account, ...]
     policies: tuple[Policy, ...]
+    at_institution: tuple[Account, ...]
     members: Mapping[str, tuple[str, ...]]
     robot_proxy: bytes
     mover_proxy: Path
@@ -169,6 +174,10 @@ def enrol(
             robot_proxy = plain_proxy
             everybody = [*(one.group for one in experiments), f"/{vo}"]
             write_private(mover_proxy, authorities.proxy(certificate, key, fqans=everybody))
+    at_institution: tuple[Account, ...] = ()
+    if administered:
+        identities.append(newcomer(authorities, directory))
+        at_institution = (_at_institution(identities[-1]),)
     mover_secret = secrets.token_urlsafe(32)
     members = {one.experiment: (one.subject,) for one in identities if one.experiment}
     return People(
@@ -177,10 +186,44 @@ def enrol(
         clients=_clients(tests_secret, mover_secret),
         members_of_iam=tuple(members_of_iam),
         policies=_policies(experiments),
+        at_institution=at_institution,
         members=members,
         robot_proxy=robot_proxy,
         mover_proxy=mover_proxy,
         mover_secret=mover_secret,
+    )
+
+
+def newcomer(authorities: Authorities, directory: Path) -> Identity:
+    """Somebody who can become a member, by a login at the institution."""
+    home = directory / NEWCOMER
+    home.mkdir(mode=0o700)
+    certificate, key = authorities.issue_user(NEWCOMER)
+    for file, content in (
+        ("certificate.pem", certificate),
+        ("key.pem", key),
+        ("password", secrets.token_urlsafe(24)),
+    ):
+        write_private(home / file, content)
+    return Identity(
+        name=NEWCOMER,
+        subject=f"/DC=org/DC=datalake/O=people/CN={NEWCOMER}",
+        certificate=str(home / "certificate.pem"),
+        key=str(home / "key.pem"),
+        enrols=True,
+        username=NEWCOMER,
+        password_file=str(home / "password"),
+    )
+
+
+def _at_institution(identity: Identity) -> Account:
+    from werkzeug.security import generate_password_hash  # slow to load, and few lakes have an institution
+
+    return Account(
+        uuid=str(uuid.uuid4()),
+        username=identity.username,
+        email=f"{identity.username}@institute.example",
+        password_hash=generate_password_hash(Path(identity.password_file).read_text()),
     )
 
 

@@ -89,16 +89,19 @@ class Authorities:
         return self.directory / "issuer.pem"
 
     @property
+    def institution_key(self) -> Path:
+        """The key of an institution's OpenID provider, PEM (PKCS#8): P-256 for ES256."""
+        return self.directory / "institution.pem"
+
+    @property
     def ca_name(self) -> str:
         """Subject of the CA in slash form."""
         return slash_name(self._ca.subject)
 
     @property
-    def vomses(self) -> str:
-        """Where voms-proxy-init finds the VOMS server: one line of a vomses file."""
-        host = urlsplit(self.issuer)
-        names = (self.vo, host.hostname, host.port, slash_name(self.host_subject), self.vo)
-        return " ".join(f'"{name}"' for name in names) + "\n"
+    def vomses_file(self) -> Path:
+        """Where voms-proxy-init finds the VOMS server, which is the IAM."""
+        return self.directory / "vomses"
 
     def paths(self, *, keys_are_fetched: bool) -> AuthorityPaths:
         """Where daemons find the public files."""
@@ -255,6 +258,9 @@ class Authorities:
         host = VOMS_URI.partition(":")[0]
         chain = f"{slash_name(subject)}\n{slash_name(self._ca.subject)}\n"
         _write(self.directory / "vomsdir" / self.vo / f"{host}.lsc", chain.encode())
+        place = urlsplit(self.issuer)
+        names = (self.vo, place.hostname, place.port, slash_name(self.host_subject), self.vo)
+        _write(self.vomses_file, (" ".join(f'"{name}"' for name in names) + "\n").encode())
 
     def _make_issuer_keys(self) -> None:
         from pytest_datalake.credentials.signing import public_keys
@@ -264,6 +270,9 @@ class Authorities:
             for key in (new_key(), ec.generate_private_key(ec.SECP256R1()))
         )
         _write(self.issuer_key, private, mode=0o600)
+        institution = ec.generate_private_key(ec.SECP256R1())
+        pem = institution.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        _write(self.institution_key, pem, mode=0o600)
         _write(self.directory / "jwks.json", json.dumps(public_keys(private), indent=1).encode())
 
     def _issue(

@@ -35,7 +35,7 @@ CREDENTIALS: Mapping[Auth, tuple[str, ...]] = {
     "token-scope": ("client_id", "token_command"),
     "token-group": ("client_id", "token_command"),
     "x509": ("plain_proxy", "proxy", "certificate"),
-    "x509-voms": ("proxy",),
+    "x509-voms": ("proxy", "certificate"),
     "access-key": ("access_key_file",),
 }
 """Any one of these keys of an identity serves an auth."""
@@ -206,6 +206,8 @@ def _check_identities(document: MatrixDocument, complain: Complain, *, experimen
             complain((*path, "client_id"), "needs client_secret_file beside it, or refresh_token_file")
         if identity.refresh_token_file and not identity.client_id:
             complain((*path, "refresh_token_file"), "needs client_id, the client that was given it")
+        if identity.enrols and not (identity.username and identity.password_file):
+            complain((*path, "enrols"), "needs username and password_file, to log in with")
         for index, service in enumerate(identity.administers):
             if service not in document.services:
                 hint = did_you_mean(service, document.services)

@@ -169,6 +169,10 @@ class IdentityEntry(Strict):
     access_key_file: str = field(
         default="", metadata=_text("File: JSON with access_key and secret_key, for access-key.")
     )
+    enrols: bool = field(
+        default=False,
+        metadata=_text("Is no member: tests log in by username, make this a member, and end that again."),
+    )
     administers: tuple[str, ...] = field(
         default=(), metadata=_text("Those of `services` that this identity administers, such as iam.")
     )
@@ -187,6 +191,10 @@ class AuthEntry(Strict):
     ca_file: str = field(default="", metadata=_text("PEM bundle for https; empty: the system's."))
     voms_directory: str = field(
         default="/etc/grid-security/vomsdir", metadata=_text("Directory of VOMS servers (.lsc files).")
+    )
+    vomses: str = field(
+        default="/etc/vomses",
+        metadata=_text("File or directory that says where VOMS servers are, for voms-proxy-init."),
     )
     issuer: str = field(
         default="",

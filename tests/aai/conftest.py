@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_datalake.capabilities.enrol import Newcomer
 from pytest_datalake.clients.iam import Client, Iam
 from pytest_datalake.credentials.tokens import TokenSource
+from pytest_datalake.lake import services
 from pytest_datalake.lake.daemons.api import Account
-from pytest_datalake.lake.daemons.iam import prepare
 from pytest_datalake.lake.iam import service
 from pytest_datalake.lake.iam.config import Settings
 from pytest_datalake.lake.iam.server import IamServer
 from pytest_datalake.lake.identities import TESTS, enrol
 from pytest_datalake.lake.pki import Authorities
+from pytest_datalake.lake.state import StateDirectory
 from pytest_datalake.matrix.model import Experiment, Identity, Trust
 
 if TYPE_CHECKING:
@@ -44,7 +46,9 @@ def free_port() -> Iterator[int]:
 @contextmanager
 def serving(settings: Settings) -> Iterator[service.Iam]:
     """An IAM in a thread of this process."""
-    voms = (Path(settings.voms_certificate).read_bytes(), Path(settings.voms_key).read_bytes())
+    voms = (b"", b"")
+    if settings.voms_key:
+        voms = (Path(settings.voms_certificate).read_bytes(), Path(settings.voms_key).read_bytes())
     with IamServer(settings) as server:
         iam = service.Iam(settings, Path(settings.signing_key).read_bytes(), voms)
         server.serve(iam)
@@ -76,7 +80,7 @@ def authorities(directory: Path, issuer_port: int) -> Authorities:
 
 @pytest.fixture(scope="session")
 def people(authorities: Authorities, directory: Path) -> People:
-    return enrol(authorities, EXPERIMENTS, directory / "identities", vo="escape")
+    return enrol(authorities, EXPERIMENTS, directory / "identities", vo="escape", administered=("iam",))
 
 
 @pytest.fixture(scope="session")
@@ -85,33 +89,43 @@ def identities(people: People) -> dict[str, Identity]:
 
 
 @pytest.fixture(scope="session")
-def settings(authorities: Authorities, people: People, directory: Path, issuer_port: int) -> Settings:
-    certificate, key = authorities.issue_host(["localhost"], ["127.0.0.1", "127.0.0.11"])
-    process = prepare(
-        directory / "iam",
-        account=Account(uid=os.getuid(), gid=os.getgid(), drop=False),
-        port=issuer_port,
-        host_certificate=certificate,
-        host_key=key,
-        authorities=authorities.paths(keys_are_fetched=True),
-        keys=authorities.forge(),
-        vo="escape",
-        clients=people.clients,
-        members=people.members_of_iam,
-        policies=people.policies,
-    )
-    return Settings.read(process.config)
+def all_settings(
+    authorities: Authorities, people: People, directory: Path, issuer_port: int
+) -> Iterator[tuple[Settings, Settings]]:
+    """Of the IAM, and of the institution at which people log in."""
+    with free_port() as institution_port:
+        composed = services.iam_services(
+            services.Membership(
+                state=StateDirectory(directory),
+                account=Account(uid=os.getuid(), gid=os.getgid(), drop=False),
+                authorities=authorities,
+                paths=authorities.paths(keys_are_fetched=True),
+                people=people,
+                vo="escape",
+                named=True,
+                port=issuer_port,
+                institution_port=institution_port,
+            )
+        )
+        iam, institution = (Settings.read(one.process.config) for one in composed)
+        yield iam, institution
 
 
 @pytest.fixture(scope="session")
-def trust(authorities: Authorities, settings: Settings) -> Iterator[Trust]:
-    """What a client knows of the AAI, with its IAM running."""
+def settings(all_settings: tuple[Settings, Settings]) -> Settings:
+    return all_settings[0]
+
+
+@pytest.fixture(scope="session")
+def trust(authorities: Authorities, all_settings: tuple[Settings, Settings]) -> Iterator[Trust]:
+    """What a client knows of the AAI, with its IAM and the institution running."""
     paths = authorities.paths(keys_are_fetched=False)
-    with serving(settings):
+    with serving(all_settings[0]), serving(all_settings[1]):
         yield Trust(
             ca_directory=str(paths.ca_directory),
             ca_file=str(paths.ca_file),
             voms_directory=str(paths.voms_directory),
+            vomses=str(authorities.vomses_file),
             issuer=authorities.issuer,
             forge=authorities.forge(),
         )
@@ -137,3 +151,20 @@ def iam_as(trust: Trust, identities: dict[str, Identity], iam: Iam) -> Callable[
         return iam.with_token(token, certificate=certificate)
 
     return make
+
+
+@pytest.fixture
+def newcomer(
+    iam: Iam, trust: Trust, identities: dict[str, Identity], tests_client: Client, tmp_path: Path
+) -> Newcomer:
+    """Somebody with a login at the institution, who is no member."""
+    identity = identities["newcomer"]
+    return Newcomer(
+        iam,
+        identity,
+        password=Path(identity.password_file).read_text(),
+        client=tests_client,
+        trust=trust,
+        vo="escape",
+        directory=tmp_path / "proxies",
+    )

@@ -82,8 +82,6 @@ def voms_proxy_init(
     for name, content in (("cert.pem", certificate), ("key.pem", key)):
         (tmp_path / name).touch(mode=0o600)
         (tmp_path / name).write_bytes(content)
-    vomses = tmp_path / "vomses"
-    vomses.write_text(authorities.vomses)
     environment = {
         "PATH": os.environ["PATH"],
         "X509_CERT_DIR": trust.ca_directory,
@@ -93,7 +91,16 @@ def voms_proxy_init(
 
     def run(what: str = "escape", *options: str) -> tuple[int, str, list[str]]:
         proxy = tmp_path / "proxy.pem"
-        command = ["voms-proxy-init", "-voms", what, "-vomses", str(vomses), "-out", str(proxy), "-rfc"]
+        command = [
+            "voms-proxy-init",
+            "-voms",
+            what,
+            "-vomses",
+            str(authorities.vomses_file),
+            "-out",
+            str(proxy),
+            "-rfc",
+        ]
         command += ["-cert", str(tmp_path / "cert.pem"), "-key", str(tmp_path / "key.pem"), *options]
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=60, check=False

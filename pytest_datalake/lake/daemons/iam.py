@@ -16,7 +16,7 @@ from pytest_datalake.lake.state import write_private
 if TYPE_CHECKING:
     from pytest_datalake.lake.daemons.api import Account, AuthorityPaths
     from pytest_datalake.lake.iam.config import Account as Member
-    from pytest_datalake.lake.iam.config import Client, Policy
+    from pytest_datalake.lake.iam.config import Client, Institution, Policy
     from pytest_datalake.matrix.model import Forge
 
 HOST = "localhost"
@@ -32,6 +32,9 @@ def prepare(
     authorities: AuthorityPaths,
     keys: Forge,
     vo: str,
+    name: str = "iam",
+    issuer: str = "",
+    institution: Institution | None = None,
     clients: tuple[Client, ...] = (),
     members: tuple[Member, ...] = (),
     policies: tuple[Policy, ...] = (),
@@ -49,16 +52,19 @@ def prepare(
         authorities: whom it trusts, and what it is called.
         keys: files of the keys that it signs tokens and VOMS attributes with.
         vo: name of the VO.
+        name: of the process.
+        issuer: its URL, where that is not the lake's token issuer.
+        institution: where people log in; None: by local password alone.
         clients: with their secrets, of which the settings keep a hash.
         members: with their refresh tokens, likewise.
         policies: what is granted to whom.
     """
     directory.mkdir(mode=0o711, parents=True, exist_ok=True)
     data = make_directory(directory / "data", account)
-    for name, content in (("host.pem", host_certificate), ("host.key", host_key)):
-        write_private(directory / name, content)
+    for file, content in (("host.pem", host_certificate), ("host.key", host_key)):
+        write_private(directory / file, content)
     settings = Settings(
-        issuer=authorities.issuer,
+        issuer=issuer or authorities.issuer,
         vo=vo,
         port=port,
         directory=str(data),
@@ -72,13 +78,14 @@ def prepare(
         accounts=members,
         groups=tuple(dict.fromkeys(group for one in members for group in one.groups)),
         policies=policies,
+        institution=institution,
         uid=account.uid if account.drop else None,
         gid=account.gid if account.drop else None,
     )
-    config = directory / "iam.json"
+    config = directory / f"{name}.json"
     write_private(config, settings.to_json())
     return Process(
-        name="iam",
+        name=name,
         command=(sys.executable, "-m", "pytest_datalake.lake.iam", str(config)),
         environment={
             "PATH": os.defpath,
@@ -87,7 +94,7 @@ def prepare(
             "PYTHONUNBUFFERED": "1",
         },
         ready=(("127.0.0.1", port),),
-        log=directory / "iam.out",
+        log=directory / f"{name}.out",
         config=config,
         as_root=account.drop,
     )

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 TOKEN_LIFETIME = 3600
 """Seconds that an access token is valid (WLCG token profile, "Token Lifetime Guidance")."""
 
+CALLBACK = "openid_connect_login"
+"""Path at which people come back from an institution; INDIGO IAM has it there too."""
+
 CLIENT_CREDENTIALS = "client_credentials"
 AUTHORIZATION_CODE = "authorization_code"
 REFRESH_TOKEN = "refresh_token"  # noqa: S105  # the name of a grant

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import secrets
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, redirect, request, session
 from werkzeug.security import check_password_hash, generate_password_hash
 
+from pytest_datalake.lake.iam.config import CALLBACK
 from pytest_datalake.lake.iam.institution import Provider
 from pytest_datalake.lake.iam.refusal import ApiError
 from pytest_datalake.lake.iam.sessions import begin_session, demand_own_form, go_on, page
@@ -21,12 +23,12 @@ _log = logging.getLogger(__name__)
 
 pages = Blueprint("login", __name__)
 
-CALLBACK = "openid_connect_login"
-"""Where institutions send people back to; INDIGO IAM has it here too."""
-
 SHORTEST_PASSWORD = 8
 
-_NOBODY = generate_password_hash(secrets.token_urlsafe())
+
+@cache
+def _nobodys_hash() -> str:
+    return generate_password_hash(secrets.token_urlsafe())
 
 
 @pages.get("/")
@@ -49,7 +51,7 @@ def _login() -> Response | tuple[str, int]:
     demand_own_form()
     account = iam().members.find("username", request.form.get("username", ""))
     # The hash is computed for unknown names as well: the time tells nothing.
-    known = account.password_hash if account and account.password_hash else _NOBODY
+    known = account.password_hash if account and account.password_hash else _nobodys_hash()
     if not check_password_hash(known, request.form.get("password", "")) or account is None:
         _log.info("a login by password is refused")
         return _login_form("Wrong username or password."), 401
