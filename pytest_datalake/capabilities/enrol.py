@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_datalake.clients.login import Session
 from pytest_datalake.credentials.voms import make_voms_proxy
+from pytest_datalake.drivers.api import Credential
 from pytest_datalake.errors import StorageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pytest_datalake.clients.iam import Client, Iam
     from pytest_datalake.clients.login import Page
     from pytest_datalake.matrix.model import Identity, Trust
@@ -52,6 +53,7 @@ class Newcomer:
         self._trust = trust
         self._vo = vo
         self._directory = directory
+        self._number = itertools.count(1)
 
     def __repr__(self) -> str:
         return f"Newcomer({self.username!r})"
@@ -136,13 +138,25 @@ class Newcomer:
         """The IAM as this person sees it. Raises ``StorageError`` (denied)."""
         return self._iam.with_token(self.token(scope))
 
+    @property
+    def certificate(self) -> str:
+        """The user certificate, PEM."""
+        return Path(self._identity.certificate).read_text()
+
+    def by_token(self, scope: str, *, audience: str) -> Credential:
+        """A fresh token, to be shown at a door. Raises ``StorageError`` (denied)."""
+        return Credential(kind="token", token=self.token(scope, audience=audience))
+
+    def by_voms(self, *fqans: str) -> Credential:
+        """A fresh proxy, to be shown at a door. Raises ``StorageError`` (denied)."""
+        return Credential(kind="x509", proxy=self.voms_proxy(*fqans))
+
     def voms_proxy(self, *fqans: str) -> str:
         """File of a proxy that voms-proxy-init has just made, with these attributes first.
 
         Raises ``StorageError`` (denied) where the VOMS server refuses.
         """
         self._directory.mkdir(mode=0o700, exist_ok=True)
-        path = self._directory / f"{self.username}-voms.pem"
-        path.unlink(missing_ok=True)
+        path = self._directory / f"{self.username}-{next(self._number)}.pem"  # doors remember what they saw
         make_voms_proxy(self._trust, self._identity, path, vo=self._vo, fqans=fqans)
         return str(path)

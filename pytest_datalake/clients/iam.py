@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SERVICE = "iam"
 
+INDIGO_GROUP = "urn:indigo-dc:scim:schemas:IndigoGroup"
 INDIGO_USER = "urn:indigo-dc:scim:schemas:IndigoUser"
 _MAX_ANSWER = 8 << 20
 _KINDS: dict[int, ErrorKind] = {401: "denied", 403: "denied", 404: "not-found", 409: "exists"}
@@ -292,6 +293,10 @@ class Iam:
         """End the membership of an account (id) in a group (id), as a manager or an administrator."""
         self._done("DELETE", f"iam/account/{account}/groups/{group}")
 
+    def add_member(self, account: str, group: str) -> None:
+        """Make an account (id) a member of a group (id), as a manager or an administrator."""
+        self._done("POST", f"iam/account/{account}/groups/{group}")
+
     # SCIM (RFC 7644).
 
     def me(self) -> dict[str, Any]:
@@ -315,6 +320,19 @@ class Iam:
             found += page.get("Resources") or []
             if len(found) >= page["totalResults"] or not page.get("Resources"):
                 return found
+
+    def create_group(self, name: str, parent: str) -> str:
+        """Make a group below another (id), as an administrator; its id."""
+        wanted = {"displayName": name, INDIGO_GROUP: {"parentGroup": {"value": parent}}}
+        return str(self._done("POST", "scim/Groups", document=wanted)["id"])
+
+    def label_group(self, group: str, label: str) -> None:
+        """Give a group (id) a label such as ``wlcg.optional-group``, as an administrator."""
+        self._done("PUT", f"iam/group/{group}/labels", document={"name": label})
+
+    def remove_group(self, group: str) -> None:
+        """Delete a group (id), as an administrator."""
+        self._done("DELETE", f"scim/Groups/{group}")
 
     def change_user(self, account: str, operations: Sequence[Mapping[str, Any]]) -> None:
         """Change an account (id), as an administrator; INDIGO IAM's key for them is in lower case."""

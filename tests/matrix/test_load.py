@@ -218,7 +218,7 @@ def test_names_that_yaml_takes_for_something_else_are_names() -> None:
             "",
             (
                 "22:33: sites.COMO.rses.COMO-A.endpoints.0.auth.1: "
-                "nobody can show x509-voms: no identity in auth.identities has proxy"
+                "nobody can show x509-voms: no identity in auth.identities has proxy or certificate"
             ),
         ),
         (

@@ -115,7 +115,7 @@ def _careful(response: Response) -> Response:
         response.headers["Cache-Control"] = "no-store"  # RFC 6749, 5.1
     response.headers["Content-Security-Policy"] = _POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Referrer-Policy"] = "same-origin"  # with less, forms name no Origin
     return response
 
 
