@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_datalake.fixtures.ahead import ahead, sent_by_fts
+from pytest_datalake.fixtures.apart import lake_apart
+from pytest_datalake.fixtures.broker import broker
 from pytest_datalake.fixtures.evidence import client_crashes, evidence
 from pytest_datalake.fixtures.forged import (
     expired_proxy,
@@ -64,6 +67,7 @@ __all__ = [
     "arrival",
     "arrived_at",
     "at_once",
+    "broker",
     "by_fts",
     "cell",
     "client_crashes",
@@ -80,6 +84,7 @@ __all__ = [
     "identity",
     "illegitimate_proxy",
     "lake",
+    "lake_apart",
     "link",
     "make_local",
     "member",
@@ -222,6 +227,16 @@ def pytest_runtest_makereport(
     if planning is not None:
         note_phase(item, call, report, planning)
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let hypothesis go where no test has used it: its summary would load all of it, in every worker."""
+    manager = session.config.pluginmanager
+    if _PLANNING in session.config.stash and "hypothesis" not in sys.modules:
+        unused = manager.get_plugin("hypothesispytest")
+        if unused is not None:
+            manager.unregister(unused)
 
 
 class ControllerHooks:

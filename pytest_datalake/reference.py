@@ -22,6 +22,7 @@ from pytest_datalake.capabilities.enrol import Newcomer
 from pytest_datalake.capabilities.replicate import RegisteredFile
 from pytest_datalake.capabilities.tools import ToolRun, Tools
 from pytest_datalake.capabilities.transfer import Arrived, StoredFile
+from pytest_datalake.clients.broker import Broker, Inbox
 from pytest_datalake.clients.iam import Answer, Iam
 from pytest_datalake.clients.rucio import File, Replica, Rucio, Rule
 from pytest_datalake.drivers.api import FileStat
@@ -58,6 +59,8 @@ _OBJECTS: tuple[type, ...] = (
     Evidence,
     Tools,
     ToolRun,
+    Broker,
+    Inbox,
     Rucio,
     Rule,
     Replica,

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from pytest_datalake.lake import identities
 from pytest_datalake.lake.catalogue import catalogue
-from pytest_datalake.lake.daemons import files, fts, iam, rucio
+from pytest_datalake.lake.daemons import activemq, files, fts, iam, rucio
 from pytest_datalake.lake.iam.config import AUTHORIZATION_CODE, CALLBACK, Client, Institution
 from pytest_datalake.matrix.model import Forge
-from pytest_datalake.matrix.technologies import MONITORING
+from pytest_datalake.matrix.technologies import BROKER, MONITORING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 IAM = "iam"
 """The service that every lake has, whether its matrix names it or not: the token issuer."""
 
-PORTS: Mapping[str, int] = {"fts": 1, "rucio": rucio.PORTS, IAM: 1}
+_BROKER_PORTS = 1
+
+PORTS: Mapping[str, int] = {"fts": 1, "rucio": rucio.PORTS + _BROKER_PORTS, IAM: 1}
 """How many TCP ports a service needs. That of the token issuer, which every lake has, is not among them: with
 the service ``iam`` comes an institution at which people log in."""
 
@@ -98,12 +100,16 @@ def compose(door_ports: Mapping[str, Sequence[int]], around: Surroundings) -> li
         UsageError: what a service needs is not installed.
     """
     urls = dict(around.matrix.services)
+    broker = None
     composed = []
-    if "fts" in door_ports:
-        composed.append(_transfer_manager(door_ports["fts"][0], around))
-        urls |= composed[0].urls
     if "rucio" in door_ports:
-        composed += _rucio(door_ports["rucio"], around, fts_url=urls.get("fts", ""))
+        *rucio_ports, broker_port = door_ports["rucio"]
+        broker = _broker(broker_port, around)
+    if "fts" in door_ports:
+        composed.append(_transfer_manager(door_ports["fts"][0], around, broker))
+        urls |= composed[0].urls
+    if broker is not None:
+        composed += _rucio(rucio_ports, around, broker, fts_url=urls.get("fts", ""))
     return composed
 
 
@@ -168,7 +174,14 @@ def _institution(about: Membership) -> tuple[Institution, Service]:
     return institution, Service(process=process, account=about.account, url=url, urls={})
 
 
-def _transfer_manager(port: int, around: Surroundings) -> Service:
+def _broker(port: int, around: Surroundings) -> activemq.Broker:
+    """The services speak to it, and whoever is the robot listens, by the password that it has for Rucio."""
+    robot = next(one for one in around.people.accounts if one.name == identities.ADMINISTRATOR)
+    own = {name: secrets.token_urlsafe(24) for name in (rucio.USER, fts.USER)}
+    return activemq.Broker(port=port, passwords={**own, robot.username: robot.password})
+
+
+def _transfer_manager(port: int, around: Surroundings, broker: activemq.Broker | None) -> Service:
     account = around.machine.account(_SHARED_ACCOUNT)
     certificate, key = around.authorities.issue_host(["localhost"], ["127.0.0.1"])
     process = fts.prepare(
@@ -182,6 +195,7 @@ def _transfer_manager(port: int, around: Surroundings) -> Service:
         endpoints=around.endpoints,
         object_stores=around.object_stores,
         delegated=[around.people.mover_proxy],
+        broker=broker,
     )
     messages = around.state.path / "fts" / "data" / fts.MESSAGES
     return Service(
@@ -192,7 +206,9 @@ def _transfer_manager(port: int, around: Surroundings) -> Service:
     )
 
 
-def _rucio(door_ports: Sequence[int], around: Surroundings, *, fts_url: str) -> list[Service]:
+def _rucio(
+    door_ports: Sequence[int], around: Surroundings, broker: activemq.Broker, *, fts_url: str
+) -> list[Service]:
     account = around.machine.account(_RUCIO_ACCOUNT)
     certificate, key = around.authorities.issue_host(["localhost"], ["127.0.0.1"])
     plan = rucio.RucioPlan(
@@ -204,6 +220,7 @@ def _rucio(door_ports: Sequence[int], around: Surroundings, *, fts_url: str) -> 
         host_key=key,
         proxy=around.people.mover_proxy.read_bytes(),
         authorities=around.paths,
+        broker=broker,
         catalogue=catalogue(
             around.matrix,
             around.endpoints,
@@ -214,12 +231,13 @@ def _rucio(door_ports: Sequence[int], around: Surroundings, *, fts_url: str) -> 
         client_id=identities.MOVER,
         client_secret=around.people.mover_secret,
     )
+    urls = {"rucio": {"rucio": plan.url}, "activemq": {BROKER: broker.url}}
     return [
         Service(
             process=process,
             account=account,
-            url=plan.url if process.name == "rucio" else "",
-            urls={"rucio": plan.url} if process.name == "rucio" else {},
+            url=next(iter(urls.get(process.name, {}).values()), ""),
+            urls=urls.get(process.name, {}),
         )
         for process in rucio.prepare(plan)
     ]

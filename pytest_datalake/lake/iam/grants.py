@@ -87,6 +87,12 @@ def answer(iam: Iam, client: Client, form: Mapping[str, str]) -> tuple[dict[str,
     return response, claims
 
 
+def whom(iam: Iam, client: Client, form: Mapping[str, str]) -> str:
+    """For whom a token is asked for: a username where that can be told, or the client."""
+    account = iam.tokens.holder(form.get("refresh_token", ""))
+    return account.username if account else client.client_id
+
+
 def _client_credentials(iam: Iam, client: Client, form: Mapping[str, str]) -> Grant:
     if client.is_public:
         raise OAuthError("unauthorized_client", "a client without a secret cannot speak for itself")

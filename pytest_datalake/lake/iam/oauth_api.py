@@ -93,10 +93,15 @@ def _retire(kid: str) -> tuple[str, int]:
 def _token() -> Response:
     sent = form()
     client = demand_client(sent)
-    response, claims = grants.answer(iam(), client, sent)
+    whom = grants.whom(iam(), client, sent)
+    try:
+        response, claims = grants.answer(iam(), client, sent)
+    except OAuthError as error:
+        error.whom = whom
+        raise
     _log.info(
-        "token %s for %s by %s: %s, audience %r",
-        claims["jti"], claims["sub"], client.client_id, claims["scope"], claims["aud"],
+        "token %s for %s: %s, audience %r, client %s",
+        claims["jti"], whom, claims["scope"], claims["aud"], client.client_id,
     )  # fmt: skip
     return jsonify(response)
 

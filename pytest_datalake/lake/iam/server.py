@@ -78,7 +78,7 @@ def application(settings: Settings) -> Flask:
 
 
 def _oauth_error(error: OAuthError) -> Response:
-    _log.info("%s %s refused: %s (%s)", request.method, request.path, error.error, error.description)
+    _log.info("refused for %r: %s (%s)", error.whom or "nobody known", error.error, error.description)
     response = jsonify(error=error.error, error_description=error.description)
     response.status_code = error.status
     if error.status == 401:

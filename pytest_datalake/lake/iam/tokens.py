@@ -193,6 +193,11 @@ class Tokens:
             logged_in=row["logged_in"],
         )
 
+    def holder(self, token: str) -> Account | None:
+        """Whose refresh token it is, good or not."""
+        row = self._store.row("SELECT account FROM refresh_tokens WHERE hash = ?", secret_hash(token))
+        return self._members.find("uuid", row["account"]) if row else None
+
     def forget_refresh_tokens(self, account: Account) -> None:
         """End all that somebody's clients could go on with."""
         self._store.run("DELETE FROM refresh_tokens WHERE account = ?", account.uuid)
