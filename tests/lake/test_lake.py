@@ -32,7 +32,7 @@ SILENT = list[str]().append
 
 
 def pids(status: dict[str, Any]) -> list[int]:
-    found = {status["keeper"]["pid"], status["services"]["issuer"]["pid"]}
+    found = {status["keeper"]["pid"], status["services"]["iam"]["pid"]}
     for site in status["sites"].values():
         for rse in site["rses"].values():
             found.update(process["pid"] for process in rse["processes"].values())
