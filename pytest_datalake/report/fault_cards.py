@@ -90,7 +90,7 @@ def _card(
 ) -> FaultCard:
     rows = [tests[position] for position in fault.tests]
     example = next((row for row in rows if row.nodeid == fault.nodeid), rows[0] if rows else None)
-    advice = advise(fault.reason, example.auth if example else "") if fault.outcome == "failed" else None
+    advice = advise(fault.reason, {row.auth for row in rows}) if fault.outcome == "failed" else None
     since = history.faults.get(fault.key, "") if len(history.runs) > 1 else ""
     state: Literal["", "new", "still"] = ""
     if since:
