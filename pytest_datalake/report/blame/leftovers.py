@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_datalake.report.blame.observations import Observations
     from pytest_datalake.report.rows import TestRow
 
-_IN_TROUBLE = "ServiceError: "
+IN_TROUBLE = "ServiceError: "
 """How the reason of a test begins that could not be done without a central service."""
 
 _ORDER: tuple[Kind, ...] = ("service", "single", "matrix", "engine", "not-run")
@@ -48,8 +48,8 @@ def leftovers(tests: Sequence[TestRow], explained: Set[int], observations: Obser
 
 def _group(row: TestRow) -> _Group | None:
     key, why = shape(row.reason), cause(row.reason) or "no reason given"
-    if row.outcome == "error" and row.reason.startswith(_IN_TROUBLE):
-        why = why.removeprefix(_IN_TROUBLE)
+    if row.outcome == "error" and row.reason.startswith(IN_TROUBLE):
+        why = why.removeprefix(IN_TROUBLE)
         return "service", f"service:{key}", f"a central service is in trouble: {why}"
     if row.outcome == "error":
         return "engine", f"engine:{key}", f"the test run itself failed: {why}"
