@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from pytest_datalake.fixtures.fts import (
     third_place,
     transfer_manager,
 )
+from pytest_datalake.fixtures.iam import iam, newcomer
 from pytest_datalake.fixtures.identities import identities
 from pytest_datalake.fixtures.lake import LAKE, cell, lake, link, pool, scratch, test_directory
 from pytest_datalake.fixtures.monitoring import monitoring
@@ -77,6 +79,7 @@ __all__ = [
     "expired_proxy",
     "expired_token",
     "fts_administrator",
+    "iam",
     "identities",
     "identity",
     "illegitimate_proxy",
@@ -88,6 +91,7 @@ __all__ = [
     "misdirected_token",
     "missing_file",
     "monitoring",
+    "newcomer",
     "pool",
     "refused",
     "registered",
@@ -223,6 +227,16 @@ def pytest_runtest_makereport(
     if planning is not None:
         note_phase(item, call, report, planning)
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let hypothesis go where no test has used it: its summary would load all of it, in every worker."""
+    manager = session.config.pluginmanager
+    if _PLANNING in session.config.stash and "hypothesis" not in sys.modules:
+        unused = manager.get_plugin("hypothesispytest")
+        if unused is not None:
+            manager.unregister(unused)
 
 
 class ControllerHooks:

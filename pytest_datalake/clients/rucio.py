@@ -137,7 +137,7 @@ def can_log_in(identity: Identity, auth: RucioAuth) -> bool:
         "userpass": identity.password_file,
         "x509_proxy": identity.proxy,
         "x509": identity.certificate,
-        "oidc": identity.client_id or identity.token_command,
+        "oidc": identity.has_tokens,
     }
     return bool(identity.account and needed[auth])
 

@@ -29,7 +29,7 @@ class Signer:
     """
 
     def __init__(self, keys: bytes) -> None:
-        self._keys = _private_keys(keys)
+        self._keys = private_keys(keys)
 
     def sign(
         self,
@@ -56,12 +56,13 @@ def public_keys(keys: bytes) -> dict[str, list[dict[str, Any]]]:
     return {
         "keys": [
             {**key.as_dict(private=False), "kid": key.thumbprint(), "use": "sig", "alg": algorithm}
-            for algorithm, key in _private_keys(keys).items()
+            for algorithm, key in private_keys(keys).items()
         ]
     }
 
 
-def _private_keys(text: bytes) -> dict[SigningAlgorithm, RSAKey | ECKey]:
+def private_keys(text: bytes) -> dict[SigningAlgorithm, RSAKey | ECKey]:
+    """The keys of a file (PEM), by the algorithm that each is for; ``EngineError`` where it has none."""
     found: dict[SigningAlgorithm, RSAKey | ECKey] = {}
     for kind, _, der in pem.unarmor(text, multiple=True) if pem.detect(text) else ():
         block = pem.armor(kind, der)

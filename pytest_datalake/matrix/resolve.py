@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_datalake.matrix.model import (
+    Downtime,
     Endpoint,
     Experiment,
     Forge,
@@ -33,6 +34,7 @@ _FILES_OF_IDENTITY = (
     "proxy",
     "plain_proxy",
     "client_secret_file",
+    "refresh_token_file",
     "access_key_file",
     "password_file",
 )
@@ -80,6 +82,17 @@ def resolve(document: MatrixDocument, path: str, line_of: Callable[[Steps], int]
             )
             for index, entry in enumerate(document.known_issues)
         ),
+        downtimes=tuple(
+            Downtime(
+                match=tuple(entry.match.items()),
+                start=entry.start,
+                end=entry.end,
+                reason=entry.reason,
+                reference=entry.reference,
+                location=f"{path}:{line_of(('downtimes', index))}",
+            )
+            for index, entry in enumerate(document.downtimes)
+        ),
     )
     return replace(matrix, digest=digest(matrix))
 
@@ -88,7 +101,7 @@ def digest(matrix: Matrix) -> str:
     """Sixteen hexadecimal digits over what is declared, so that runs can be compared.
 
     Hosts, ports and credentials do not count: an embedded lake has the same digest before and after it is up,
-    and today as yesterday.
+    and today as yesterday. Downtimes do not count either: they come and go, and what is tested stays.
     """
     declared = {
         "vo": matrix.vo,
@@ -146,6 +159,7 @@ def _trust(auth: AuthEntry, base: Path) -> Trust:
         ca_directory=_file(auth.ca_directory, base),
         ca_file=_file(auth.ca_file, base),
         voms_directory=_file(auth.voms_directory, base),
+        vomses=_file(auth.vomses, base),
         issuer=auth.issuer,
         forge=Forge(**{name: _file(value, base) for name, value in asdict(auth.forge).items()}),
     )

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from pytest_datalake.report.downtimes import downtimes
 from pytest_datalake.report.evidence_data import data, endpoints_of
 from pytest_datalake.report.fault_cards import cards
 from pytest_datalake.report.known_issues import known_issues
 from pytest_datalake.report.page import lasted, render
-from pytest_datalake.report.rows import OUTCOMES
+from pytest_datalake.report.signs import met
 from pytest_datalake.report.site_lines import site_lines
 from pytest_datalake.report.trend import trend
 
@@ -36,6 +37,7 @@ SCRIPTS = (
     "main.js",
 )
 FAULTS_SHOWN = 24
+OTHERS_SHOWN = 100
 LINKS_SHOWN = 20
 
 
@@ -55,6 +57,10 @@ def page(results: Results, verdict: Verdict, change: CoverageChange, history: Hi
     numbers = {row.nodeid: number for number, row in enumerate(results.tests)}
     extra: dict[str, Any] = {
         "faults": [fault.tests for fault in verdict.faults],
+        "changes": {
+            name: [numbers[nodeid] for nodeid in getattr(history.changes, name)]
+            for name in ("failing", "still", "fixed")
+        },
         "unsupported": _unsupported(run),
         "past": {
             numbers[nodeid]: [past.last_success, past.first_failure, past.recent, past.state, past.status]
@@ -62,7 +68,9 @@ def page(results: Results, verdict: Verdict, change: CoverageChange, history: Hi
             if nodeid in numbers
         },
     }
-    lines = site_lines(results.tests, endpoints, faults, history)
+    lines = site_lines(results, endpoints, faults, history)
+    clear = [card for card in faults if not card.unclear]
+    others = [*clear[FAULTS_SHOWN:], *(card for card in faults if card.unclear)]
     unsteady = [link for link in history.links if link.days30 is not None and link.days30 < 1]
     return render(
         "index.html.j2",
@@ -75,15 +83,17 @@ def page(results: Results, verdict: Verdict, change: CoverageChange, history: Hi
         before=history.runs[-2] if len(history.runs) > 1 else None,
         notes=(*results.notes, *history.notes),
         lasted=lasted(verdict.started, verdict.finished),
-        faults=faults[:FAULTS_SHOWN],
-        more_faults=len(faults) - FAULTS_SHOWN,
+        faults=clear[:FAULTS_SHOWN],
+        others=others[:OTHERS_SHOWN],
+        more_others=len(others) - OTHERS_SHOWN,
         sites=lines,
         pages={line.site: line.page for line in lines},
         links=sorted(unsteady, key=lambda link: (link.days7 is None, link.days7, link.days30))[:LINKS_SHOWN],
         more_links=len(unsteady) - LINKS_SHOWN,
         known=known_issues(results.tests, run.started),
+        downtimes=downtimes(results.tests, run.downtimes, run.started),
         trend=trend,
-        outcomes=OUTCOMES,
+        met=met(results.tests),
         data=data(results.tests, endpoints, _experiments(run), extra),
     )
 

@@ -48,36 +48,41 @@ Pages are opened in headless Chromium; the time is from the start of navigation 
 """
 
 
+PARTS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
+    "collection": lambda asked: plugin_cost.collection(runs=asked.runs, cells=asked.cells),
+    "cells": lambda asked: plugin_cost.empty_cells(runs=asked.runs, cells=asked.cells // 5),
+    "start": lambda asked: plugin_cost.start_up(runs=asked.runs, workers=asked.workers),
+    "blame": lambda asked: blame_quality.quality(runs=5 * asked.runs, sizes=(4, 6, 10, 30, 66)),
+    "report": lambda asked: report_cost.report(runs=asked.runs, largest=asked.tests),
+    "up": lambda asked: lake_cost.up(runs=asked.runs),
+    "fts": lambda asked: fts_cost.transfer_manager(runs=asked.runs, jobs=asked.jobs, files=asked.files),
+    "rules": lambda asked: rules_cost.rules(
+        runs=asked.runs, cells=asked.rules, workers=asked.workers, latencies=asked.latencies
+    ),
+    "matrix": lambda asked: lake_cost.transfer_matrix(
+        runs=asked.runs, workers=asked.workers, links=asked.links, longest=asked.longest
+    ),
+}
+"""What can be measured, by name, in the order of the table."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmarks; exit code 1 when one of them could not be run."""
-    options = _parser().parse_args(arguments)
-    benchmarks: dict[str, Callable[[], list[Row]]] = {
-        "collection": lambda: plugin_cost.collection(runs=options.runs, cells=options.cells),
-        "cells": lambda: plugin_cost.empty_cells(runs=options.runs, cells=options.cells // 5),
-        "start": lambda: plugin_cost.start_up(runs=options.runs, workers=options.workers),
-        "blame": lambda: blame_quality.quality(runs=5 * options.runs, sizes=(4, 6, 10, 30, 66)),
-        "report": lambda: report_cost.report(runs=options.runs, largest=options.tests),
-        "up": lambda: lake_cost.up(runs=options.runs),
-        "fts": lambda: fts_cost.transfer_manager(runs=options.runs, jobs=options.jobs, files=options.files),
-        "rules": lambda: rules_cost.rules(
-            runs=options.runs, cells=options.rules, workers=options.workers, latencies=options.latencies
-        ),
-        "matrix": lambda: lake_cost.transfer_matrix(
-            runs=options.runs, workers=options.workers, links=options.links, longest=options.longest
-        ),
-    }
-    unknown = set(options.names) - set(benchmarks)
+    """Run the benchmarks; exit code 1 when one of them could not be run, 4 for a name that there is not."""
+    asked = _parser().parse_args(arguments)
+    unknown = set(asked.only) - set(PARTS)
     if unknown:
         print(
-            f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(benchmarks)}",
+            f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}",
             file=sys.stderr,
         )
         return 4
     rows: list[Row] = []
     code = 0
-    for name in options.names or benchmarks:
+    for name, measure in PARTS.items():
+        if asked.only and name not in asked.only:
+            continue
         try:
-            found = benchmarks[name]()
+            found = measure(asked)
         except BenchmarkError as error:
             print(f"{name}: {error}", file=sys.stderr)
             code = 1
@@ -85,8 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for row in found:
             print(line(row), flush=True)
         rows += found
-    if options.output and not code:
-        options.output.write_text(page(rows, sys.argv[1:] if arguments is None else arguments))
+    if asked.output and not code:
+        asked.output.write_text(page(rows, sys.argv[1:] if arguments is None else arguments))
     return code
 
 
@@ -104,8 +109,14 @@ def page(rows: Sequence[Row], arguments: Sequence[str]) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the project.")
-    names = "collection, cells, start, blame, report, up, fts, rules, matrix (default: all)"
-    parser.add_argument("names", nargs="*", help=names)
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help=f"measure these alone, of {', '.join(PARTS)}",
+    )
     parser.add_argument("--runs", type=int, default=3, help="of each side (default: %(default)s)")
     parser.add_argument("--cells", type=int, default=10_000, help="to collect (default: %(default)s)")
     parser.add_argument("--tests", type=int, default=100_000, help="most in a report (default: %(default)s)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -14,6 +15,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from pytest_datalake.capabilities.content import make_content
 from pytest_datalake.clients.rucio import File
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_datalake.matrix.model import Auth, Endpoint, Identity, Link
+    from tests.bench.measuring import Ended
 
 LOGGER = logging.getLogger(__name__)
 
@@ -52,16 +56,16 @@ def directory_for_a_lake() -> Iterator[Path]:
 
 
 @contextmanager
-def running_lake(directory: Path, matrix: Path = MATRIX) -> Iterator[tuple[Lake, float]]:
-    """A lake, the repository's own by default, and the seconds that `datalake up` took."""
+def running_lake(directory: Path, matrix: Path = MATRIX) -> Iterator[tuple[Lake, Ended]]:
+    """A lake, the repository's own by default, and the `datalake up` that has put it up."""
     state = directory / "lake"
     try:
         up_command = [sys.executable, "-m", "pytest_datalake.cli", "up", "--matrix", str(matrix)]
-        seconds = run([*up_command, "--state-dir", state], directory=directory).seconds
+        ended = run([*up_command, "--state-dir", state], directory=directory)
         lake = adopt(state)
         if lake is None:
             raise BenchmarkError(f"`datalake up` has ended, and no lake runs in {state}")
-        yield lake, seconds
+        yield lake, ended
     finally:
         lake = adopt(state)
         if lake is not None:
@@ -70,21 +74,20 @@ def running_lake(directory: Path, matrix: Path = MATRIX) -> Iterator[tuple[Lake,
 
 def up(*, runs: int, matrix: Path = MATRIX) -> list[Row]:
     """`datalake up`: seconds until everything answers and until Rucio has taken a rule, and memory then."""
-    seconds, until_a_rule, memory = [], [], []
+    seconds, until_a_rule, memory, storage_seconds, storage_memory = [], [], [], [], []
     for _ in range(runs):
-        with directory_for_a_lake() as directory, running_lake(directory, matrix) as (lake, taken):
-            seconds.append(taken)
-            until_a_rule.append(taken + _add_a_rule(lake, directory))
+        with directory_for_a_lake() as directory, running_lake(directory, matrix) as (lake, ended):
+            seconds.append(ended.seconds)
+            until_a_rule.append(ended.seconds + _add_a_rule(lake, directory))
             memory.append(lake.memory())
-            doors, services = len(lake.matrix.endpoints), len(lake.status()["services"])
+            storage_seconds.append(max(float(moment) for moment in _STORAGE_ANSWERS.findall(ended.output)))
+            storage_memory.append(_storage_memory(lake))
+            matrix_of_lake = lake.matrix
+            services = len(lake.status()["services"])
+    doors = f"{len(matrix_of_lake.endpoints)} endpoints of {len(matrix_of_lake.sites)} sites"
     return [
-        Row(
-            what=f"`datalake up`, {doors} endpoints and {services} services",
-            value=f"{statistics.median(seconds):.1f} s",
-            compared="",
-            ratio="",
-            runs=runs,
-        ),
+        _lake_row(f"`datalake up`, {doors} and {services} services", seconds, "{:.1f} s"),
+        _lake_row(f"of that, until {doors} answered", storage_seconds, "{:.1f} s"),
         Row(
             what="from `datalake up` until Rucio has taken a rule",
             value=f"{statistics.median(until_a_rule):.1f} s",
@@ -92,14 +95,27 @@ def up(*, runs: int, matrix: Path = MATRIX) -> list[Row]:
             ratio=f"{statistics.median(until_a_rule) / 20:.2f}",
             runs=runs,
         ),
-        Row(
-            what="memory of that lake (PSS)",
-            value=f"{statistics.median(memory):.0f} MiB",
-            compared="",
-            ratio="",
-            runs=runs,
-        ),
+        _lake_row("memory of that lake (PSS)", memory, "{:.0f} MiB"),
+        _lake_row("of that, storage daemons", storage_memory, "{:.0f} MiB"),
     ]
+
+
+_STORAGE_ANSWERS = re.compile(r"^ *([0-9.]+) s  \S+/\S+ answers$", re.MULTILINE)
+"""What `datalake up` says of a process of an RSE; those of services have no slash in their names."""
+
+
+def _storage_memory(lake: Lake) -> float:
+    """MiB that the processes of all RSEs hold, shared pages counted once (PSS)."""
+    sites = lake.status()["sites"].values()
+    rses = [rse for site in sites for rse in site["rses"].values()]
+    daemons = [psutil.Process(one["pid"]) for rse in rses for one in rse["processes"].values()]
+    everything = [one for daemon in daemons for one in (daemon, *daemon.children(recursive=True))]
+    return float(sum(one.memory_full_info().pss for one in everything)) / 2**20
+
+
+def _lake_row(what: str, measured: Sequence[float], form: str) -> Row:
+    value = form.format(statistics.median(measured))
+    return Row(what=what, value=value, compared="", ratio="", runs=len(measured))
 
 
 def _add_a_rule(lake: Lake, directory: Path) -> float:
