@@ -7,13 +7,13 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pytest_datalake.errors import UsageError
+from pytest_datalake.errors import DatalakeError, UsageError
 from pytest_datalake.lake import identities, launch, ports, services, shortcomings
 from pytest_datalake.lake.daemons import files
 from pytest_datalake.lake.daemons.api import RsePlan
 from pytest_datalake.lake.keeper import SYSTEM_BUNDLE
 from pytest_datalake.lake.pki import Authorities
-from pytest_datalake.lake.running import Lake, adopt, end_leftovers
+from pytest_datalake.lake.running import Lake, abandon, adopt, end_leftovers
 from pytest_datalake.lake.state import StateDirectory, default_for, write_json, write_private
 from pytest_datalake.matrix.model import Trust
 
@@ -140,6 +140,11 @@ def _put_up(
             detached=detached,
             on_ready=lambda name: progress(f"{time.monotonic() - started:5.1f} s  {name} answers"),
         )
+    except DatalakeError:
+        raise  # the daemons' logs are wanted
+    except BaseException:
+        abandon(state)
+        raise
     finally:
         for claim in claims:
             claim.release()
