@@ -77,7 +77,7 @@ ENROLMENT = "suites/aai/test_enrolment.py"
 
 @pytest.fixture(scope="module")
 def lake(shared_lake_of: LakeOf) -> SmallLake:
-    return shared_lake_of("iam", COMO="xrootd")
+    return shared_lake_of("iam", COMO="xrootd", GARDA="apache")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_faulty_iam_turns_red_where_it_is_wrong(
 ) -> None:
     """Faults that no test has in common share a run."""
     lake.change_services({"iam": "\n".join(changes)})
-    verdict = lake.run(*suites)
+    verdict = lake.run(*suites, "--site", "COMO")
     failed: dict[str, int] = {}
     for row in verdict.rows:
         assert row.outcome in {"passed", "failed"}, f"{row.test}: {row.reason}"
