@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from asn1crypto import pem
@@ -29,7 +30,7 @@ class Signer:
     """
 
     def __init__(self, keys: bytes) -> None:
-        self._keys = _private_keys(keys)
+        self._keys = private_keys(keys)
 
     def sign(
         self,
@@ -56,12 +57,17 @@ def public_keys(keys: bytes) -> dict[str, list[dict[str, Any]]]:
     return {
         "keys": [
             {**key.as_dict(private=False), "kid": key.thumbprint(), "use": "sig", "alg": algorithm}
-            for algorithm, key in _private_keys(keys).items()
+            for algorithm, key in private_keys(keys).items()
         ]
     }
 
 
-def _private_keys(text: bytes) -> dict[SigningAlgorithm, RSAKey | ECKey]:
+@lru_cache(maxsize=4)
+def private_keys(text: bytes) -> dict[SigningAlgorithm, RSAKey | ECKey]:
+    """The private keys of a PEM text by what they sign with; kept, for checking one takes 50 ms.
+
+    Raises ``EngineError`` when there is none.
+    """
     found: dict[SigningAlgorithm, RSAKey | ECKey] = {}
     for kind, _, der in pem.unarmor(text, multiple=True) if pem.detect(text) else ():
         block = pem.armor(kind, der)
