@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_datalake.fixtures.ahead import ahead, sent_by_fts
+from pytest_datalake.fixtures.conformance import attempt
 from pytest_datalake.fixtures.evidence import client_crashes, evidence
 from pytest_datalake.fixtures.forged import (
     expired_proxy,
@@ -63,6 +64,7 @@ __all__ = [
     "arrival",
     "arrived_at",
     "at_once",
+    "attempt",
     "by_fts",
     "cell",
     "client_crashes",

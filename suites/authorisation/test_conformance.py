@@ -1,0 +1,19 @@
+"""What the WLCG token profile and the rules of X.509 and VOMS grant is granted, and all else is refused.
+
+The cases stand in a table: docs/reference/conformance.md. A site fails on a MUST; how it deals with what is
+less than that is kept as evidence, and shown in the report's grid of requirements.
+"""
+
+import pytest
+
+pytestmark = [
+    pytest.mark.capability("authorisation"),
+    pytest.mark.conformance,
+    pytest.mark.cells(cover="turns"),
+    pytest.mark.cost(files=3, size="1 KiB"),
+]
+
+
+def test_case(case, attempt):
+    finding = attempt(case)
+    assert finding.conforms or not case.binding, finding.told
