@@ -1,5 +1,5 @@
 """Imports only point down: suites > plugin, fixtures > cli, report > capabilities > drivers, clients,
-credentials > conformance > matrix > errors; lake stands beside and knows only matrix, credentials and errors."""
+credentials > conformance > matrix > errors; lake stands beside: it knows only matrix, credentials, errors."""
 
 from __future__ import annotations
 

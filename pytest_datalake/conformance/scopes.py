@@ -12,7 +12,7 @@ from pytest_datalake.conformance.rows import (
     refused,
 )
 
-_PATH = "WLCG profile, storage scopes, $PATH"
+_PATH = "WLCG profile, path of storage scopes"
 _CREATE, _MODIFY = "WLCG profile, storage.create", "WLCG profile, storage.modify"
 _STAGE, _POLL = "WLCG profile, storage.stage", "WLCG profile, storage.poll"
 _SCOPE, _READING = "WLCG profile, scope", "WLCG profile, storage.read"

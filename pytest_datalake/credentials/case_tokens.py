@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import time
 from dataclasses import dataclass
 from string import Template
 from typing import TYPE_CHECKING, Any
 
-from joserfc.jwk import OctKey, RSAKey
+from joserfc.jwk import RSAKey
 from joserfc.jws import JWSRegistry
 
 from pytest_datalake.conformance.case import Moment
@@ -69,7 +70,7 @@ class _Maker:
 
     def token(self) -> str:
         header, payload = self._header(), self._payload()
-        key: RSAKey | ECKey | OctKey | None = self._key()
+        key: RSAKey | ECKey | bytes | None = self._key()
         match self.recipe.spoiled:
             case "unsigned":
                 header, key = {**header, "alg": "none"}, None
@@ -78,7 +79,7 @@ class _Maker:
             case "deeply-nested":
                 payload, key = b"[" * _NESTED + b"]" * _NESTED, None
             case "keyed-with-the-public-key":
-                key = OctKey.import_key(self.keys["RS256"].as_pem(private=False))
+                key = self.keys["RS256"].as_pem(private=False)
                 header = {**header, "alg": "HS256"}
             case "foreign-key":
                 key = RSAKey.generate_key(2048)
@@ -129,11 +130,16 @@ class _Maker:
         return json.dumps(wanted, separators=(",", ":")).encode()
 
 
-def _signed(header: Mapping[str, Any], payload: bytes, key: RSAKey | ECKey | OctKey | None) -> str:
-    """By the algorithm that the header names; joserfc's own ``encode`` would refuse what is not sensible."""
+def _signed(header: Mapping[str, Any], payload: bytes, key: RSAKey | ECKey | bytes | None) -> str:
+    """By the algorithm that the header names, or by HMAC with a key of bytes; no key makes no signature.
+
+    Not by joserfc's ``encode``, which refuses what is not sensible, and public keys as secrets.
+    """
     text = f"{_json(header)}.{_encoded(payload)}"
     if key is None:
         return f"{text}."
+    if isinstance(key, bytes):
+        return f"{text}.{_encoded(hmac.digest(key, text.encode(), 'sha256'))}"
     signature = JWSRegistry.algorithms[str(header["alg"])].sign(text.encode(), key)
     return f"{text}.{_encoded(signature)}"
 
