@@ -28,6 +28,7 @@ METHODS: Mapping[Verb, str] = {
     "rename": "MOVE",
     "rename-over": "MOVE",
     "remove": "DELETE",
+    "rmdir": "DELETE",
 }
 """RFC 9110, 9.3 and RFC 4918, 9."""
 
@@ -41,6 +42,7 @@ DONE: Mapping[Verb, frozenset[int]] = {
     "rename": frozenset({200, 201, 204}),
     "rename-over": frozenset({200, 201, 204}),
     "remove": frozenset({200, 202, 204}),
+    "rmdir": frozenset({200, 202, 204}),
 }
 """HTTP statuses that say that it was done."""
 
@@ -165,6 +167,8 @@ def _by_client(storage: Storage, action: Action, content: Content) -> Tried:
                 storage.rename(action.path, action.to)
             case "remove":
                 storage.remove(action.path)
+            case "rmdir":
+                storage.rmdir(action.path)
     except StorageError as error:
         return Tried(done=False, said=f"{error.kind}: {error}", kind=error.kind)
     return Tried(done=True, said="done", body=body)

@@ -24,7 +24,9 @@ Level = Literal["MUST", "1.3", "SHOULD", "INFO"]
 A site fails on a MUST alone; what else it does differently is noted.
 """
 
-Verb = Literal["read", "stat", "list", "write", "overwrite", "mkdir", "rename", "rename-over", "remove"]
+Verb = Literal[
+    "read", "stat", "list", "write", "overwrite", "mkdir", "rename", "rename-over", "remove", "rmdir"
+]  # fmt: skip
 Expectation = Literal["granted", "refused", "either"]
 
 Spoiled = Literal[
@@ -158,7 +160,7 @@ class Case:
         action: what is tried with it.
         expect: what must come of it.
         statuses: HTTP statuses that are a refusal here; empty: 401 and 403.
-        files: that lie there before; empty: what the action needs.
+        files: that lie there before, and empty directories with a slash behind; none: what the action needs.
         protocols: over which it is tried.
         only_in_full: further ones, over which it is tried when every cell is asked for.
         forged: no real authority would give out the credential.
@@ -194,19 +196,14 @@ class Case:
 
     @property
     def needed_files(self) -> tuple[str, ...]:
-        """The files that lie there before it is tried."""
-        if self.files:
-            return self.files
-        path = self.action.path
-        parent = path.rpartition("/")[0]
-        match self.action.verb:
-            case "read" | "stat" | "overwrite" | "remove":
-                return (path,)
-            case "list":
-                return (f"{path}/file",)
-            case "write" | "mkdir":
-                return (f"{parent}/there",)
-            case "rename":
-                return (path, f"{self.action.to.rpartition('/')[0]}/there")
-            case "rename-over":
-                return (path, self.action.to)
+        """The files that lie there before it is tried; an empty directory ends in a slash."""
+        path, parent = self.action.path, self.action.path.rpartition("/")[0]
+        needed = {
+            "list": (f"{path}/file",),
+            "write": (f"{parent}/there",),
+            "mkdir": (f"{parent}/there",),
+            "rename": (path, f"{self.action.to.rpartition('/')[0]}/there"),
+            "rename-over": (path, self.action.to),
+            "rmdir": (f"{path}/",),
+        }
+        return self.files or needed.get(self.action.verb, (path,))

@@ -33,6 +33,7 @@ _REMOVE = Action("remove", "$top/foo/file")
 _RENAME = Action("rename", "$top/foo/file", "$top/foo/renamed")
 _RENAME_OVER = Action("rename-over", "$top/foo/file", "$top/foo/file2")
 _STAT_IT = Action("stat", "$top/foo/file")
+_RMDIR = Action("rmdir", "$top/foo/empty")
 _LIST = Action("list", "$top/foo")
 
 
@@ -175,6 +176,8 @@ READERS = (
         _scoped("storage.read:$top"), action=_REMOVE, protocols=EVERYWHERE, forged=False),
     refused("read-does-not-mkdir", "MUST", _READING, "Who may read may not make directories.",
         _scoped("storage.read:$top"), action=_MKDIR, forged=False),
+    refused("read-does-not-rmdir", "MUST", _READING, "Who may read may not remove directories.",
+        _scoped("storage.read:$top"), action=_RMDIR, forged=False),
     refused("read-does-not-rename", "MUST", _READING, "Who may read may not rename.",
         _scoped("storage.read:$top"), action=_RENAME, forged=False),
     refused("stage-does-not-read", "MUST", _STAGE, "Who may stage may not read.",
@@ -190,6 +193,8 @@ READERS = (
         action=_NEW),
     refused("poll-does-not-list", "MUST", _POLL, "Who may poll may not list.", _scoped("storage.poll:$top"),
         action=_LIST),
+    refused("no-scope-does-not-read", "MUST", _SCOPE, "Without a storage scope nothing is read.",
+        _scoped("openid"), forged=False),
     refused("no-scope-does-not-list", "MUST", _SCOPE, "Without a storage scope nothing is listed.",
         _scoped("openid"), action=_LIST, forged=False),
     refused("no-scope-does-not-stat", "MUST", _SCOPE, "Without a storage scope nothing is told.",
@@ -204,6 +209,8 @@ READERS = (
         Nothing(), action=_REMOVE, forged=False),
     refused("no-token-does-not-mkdir", "MUST", "RFC 6750, 3.1", "Without a token no directory is made.",
         Nothing(), action=_MKDIR, forged=False),
+    refused("no-token-does-not-rmdir", "MUST", "RFC 6750, 3.1", "Without a token no directory is removed.",
+        Nothing(), action=_RMDIR, forged=False),
     refused("no-token-does-not-rename", "MUST", "RFC 6750, 3.1", "Without a token nothing is renamed.",
         Nothing(), action=_RENAME, forged=False),
     refused("no-token-does-not-list", "MUST", "RFC 6750, 3.1", "Without a token nothing is listed.",
@@ -222,6 +229,8 @@ CREATORS = (
         forged=False),
     refused("create-does-not-remove", "MUST", _CREATE, "Who may create may not remove.",
         _scoped("storage.create:$top"), action=_REMOVE, protocols=EVERYWHERE, forged=False),
+    refused("create-does-not-rmdir", "MUST", _CREATE, "Who may create may not remove directories.",
+        _scoped("storage.create:$top"), action=_RMDIR, forged=False),
     refused("create-does-not-read", "MUST", _CREATE, "Who may create may not read.",
         _scoped("storage.create:$top"), protocols=EVERYWHERE, forged=False),
     granted("create-stats", "1.3", _STAT, "Who may create may stat.", _scoped("storage.create:$top"),
@@ -256,6 +265,8 @@ MODIFIERS = (
         _scoped("storage.modify:$top", "storage.read:$top"), action=_REMOVE, forged=False),
     granted("modify-makes-directories", "MUST", _MODIFY, "Who may modify may make directories.",
         _scoped("storage.modify:$top"), action=_MKDIR, forged=False),
+    granted("modify-removes-directories", "MUST", _MODIFY, "Who may modify may remove directories.",
+        _scoped("storage.modify:$top"), action=_RMDIR, forged=False),
     granted("modify-renames", "MUST", _MODIFY, "Who may modify may rename.", _scoped("storage.modify:$top"),
         action=_RENAME, forged=False),
     granted("modify-renames-over", "MUST", _MODIFY, "Who may modify may rename over what is there.",

@@ -185,6 +185,8 @@ FORM = (
         Token(scope=_READ, spoiled="deeply-nested")),
     refused("form-garbage", "MUST", "RFC 6750, 2.1", "Something that is no token is refused.",
         Token(scope=_READ, spoiled="garbage")),
+    refused("refusal-is-401", "SHOULD", "RFC 6750, 3.1", "An invalid token is answered with 401.",
+        _with(aud="https://another-door.invalid"), statuses=(401,)),
     refused("form-empty", "MUST", "RFC 6750, 2.1", "An empty token is refused.",
         Token(scope=_READ, spoiled="empty"), statuses=(400, 401, 403)),
     granted("form-scheme-in-lower-case", "SHOULD", "RFC 9110, 11.1",
