@@ -10,6 +10,7 @@ import pytest
 
 from pytest_datalake.fixtures.ahead import ahead, sent_by_fts
 from pytest_datalake.fixtures.conformance import attempt
+from pytest_datalake.fixtures.conformance_copies import attempt_copy
 from pytest_datalake.fixtures.evidence import client_crashes, evidence
 from pytest_datalake.fixtures.forged import (
     expired_proxy,
@@ -65,6 +66,7 @@ __all__ = [
     "arrived_at",
     "at_once",
     "attempt",
+    "attempt_copy",
     "by_fts",
     "cell",
     "client_crashes",

@@ -22,6 +22,7 @@ from pytest_datalake.capabilities.replicate import RegisteredFile
 from pytest_datalake.capabilities.tools import ToolRun, Tools
 from pytest_datalake.capabilities.transfer import Arrived, StoredFile
 from pytest_datalake.clients.rucio import File, Replica, Rucio, Rule
+from pytest_datalake.conformance.copies import COPIES
 from pytest_datalake.conformance.coverage import SUITES
 from pytest_datalake.conformance.table import CASES, TABLES
 from pytest_datalake.drivers.api import FileStat
@@ -196,7 +197,7 @@ def _commands() -> str:
 
 
 def _cases() -> str:
-    parts = [f"{len(CASES)} cases.\n"]
+    parts = [f"{len(CASES) + len(COPIES)} cases.\n"]
     for chapter, cases in TABLES.items():
         rows = [
             (
@@ -212,6 +213,12 @@ def _cases() -> str:
         ]
         header = ("requirement", "level", "what is asked", "by", "auth", "over", "")
         parts.append(f"### {chapter}: {len(cases)}\n\n" + _table(header, rows))
+    copies = [
+        (f"`{case.id}`", case.level, case.says, case.clause, "forged" if case.forged else "")
+        for case in COPIES
+    ]
+    columns = ("requirement", "level", "what is asked", "by", "")
+    parts.append(f"### Copies: {len(COPIES)}\n\n" + _table(columns, copies))
     return "\n".join(parts)
 
 

@@ -10,13 +10,14 @@ from pytest_datalake.drivers.exchange import Request
 from pytest_datalake.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pytest_datalake.capabilities.access import Storage
     from pytest_datalake.capabilities.content import Content
     from pytest_datalake.conformance.case import Action, Verb
     from pytest_datalake.drivers.exchange import Answer
     from pytest_datalake.errors import ErrorKind
+    from pytest_datalake.matrix.model import Mode
 
 METHODS: Mapping[Verb, str] = {
     "read": "GET",
@@ -47,6 +48,7 @@ DONE: Mapping[Verb, frozenset[int]] = {
 """HTTP statuses that say that it was done."""
 
 _MOST_READ = 4096
+_MOST_SAID = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,6 @@ class Tried:
         status: of HTTP; 0 where there was no answer, or another protocol.
         kind: our word for an error; empty where there was none, or HTTP.
         body: of what was read.
-        connection: number of the connection that the answer came over.
     """
 
     done: bool
@@ -67,17 +68,17 @@ class Tried:
     status: int = 0
     kind: ErrorKind | Literal[""] = ""
     body: bytes = b""
-    connection: int = 1
 
 
-def try_it(
-    storage: Storage,
-    action: Action,
-    content: Content,
-    *,
-    headers: tuple[tuple[str, str], ...] = (),
-    parameters: Mapping[str, str] | None = None,
-) -> Tried:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """How a request shows a token: in headers, or in parameters of its URL."""
+
+    headers: tuple[tuple[str, str], ...] = ()
+    parameters: tuple[tuple[str, str], ...] = ()
+
+
+def try_it(storage: Storage, action: Action, content: Content) -> Tried:
     """Try an action with the credential of the storage, once.
 
     Over HTTP in one request just as it stands; over another protocol by the client library.
@@ -86,28 +87,65 @@ def try_it(
         storage: the door, and what the connection shows.
         action: with absolute paths of the lake's namespace.
         content: of a file that is written.
-        headers: of the request; tokens are shown in them.
-        parameters: of the request's URL.
 
     Raises:
         EngineError: our own machinery failed.
     """
     if storage.endpoint.protocol == "davs":
-        try:
-            answer = send(storage, [request_for(storage, action, content, headers, parameters)])[0]
-        except StorageError as error:
-            return Tried(done=False, said=str(error), kind=error.kind)
-        return tried(action, answer)
+        return try_in_turn(storage, [(action, Shown())], content)[0]
     return _by_client(storage, action, content)
 
 
-def request_for(
-    storage: Storage,
-    action: Action,
-    content: Content,
-    headers: tuple[tuple[str, str], ...] = (),
-    parameters: Mapping[str, str] | None = None,
-) -> Request:
+def try_in_turn(storage: Storage, actions: Sequence[tuple[Action, Shown]], content: Content) -> list[Tried]:
+    """Try actions one after the other over one connection to a WebDAV door, each with what it shows.
+
+    Where the door ends the connection without an answer, that is what came of all of them.
+    """
+    requests = [request_for(storage, action, content, shown) for action, shown in actions]
+    try:
+        answers = storage.pool.exchange(
+            storage.endpoint, storage.path(), storage.credential, requests=requests, budget=storage.budget()
+        )
+    except StorageError as error:
+        return [Tried(done=False, said=str(error), kind=error.kind) for _ in actions]
+    return [_told(action, answer) for (action, _), answer in zip(actions, answers, strict=True)]
+
+
+def ask_for_copy(
+    source: Storage,
+    destination: Storage,
+    name: str,
+    *,
+    mode: Mode,
+    at_source: Shown,
+    at_destination: Shown,
+) -> Tried:
+    """Ask the active end of a third-party copy for it (WLCG HTTP-TPC), and wait for the end of its report."""
+    pull = mode == "pull"
+    active, passive = (destination, source) if pull else (source, destination)
+    to_active, to_passive = (at_destination, at_source) if pull else (at_source, at_destination)
+    door = f"https://{passive.endpoint.host}:{passive.endpoint.port}"
+    headers = [
+        *to_active.headers,
+        ("Source" if pull else "Destination", door + _target(passive, passive.path(name))),
+        *((f"TransferHeader{header}", value) for header, value in to_passive.headers),
+    ]
+    if not to_passive.headers:
+        headers.append(("Credential", "none"))
+    request = Request(method="COPY", target=_target(active, active.path(name)), headers=tuple(headers))
+    try:
+        answer = active.pool.exchange(
+            active.endpoint, active.path(), active.credential, requests=[request], budget=active.budget()
+        )[0]
+    except StorageError as error:
+        return Tried(done=False, said=str(error), kind=error.kind)
+    report = answer.body.decode(errors="replace").strip().splitlines()
+    last = report[-1] if report else ""
+    done = answer.status in {201, 202, 204} and (not last or last.lower().startswith("success"))
+    return Tried(done=done, said=f"HTTP {answer.status}: {last}"[:_MOST_SAID], status=answer.status)
+
+
+def request_for(storage: Storage, action: Action, content: Content, shown: Shown) -> Request:
     """The one request that asks a WebDAV door for an action."""
     more: list[tuple[str, str]] = []
     match action.verb:
@@ -120,27 +158,18 @@ def request_for(
     target = _target(storage, action.path, as_it_stands=action.as_it_stands)
     return Request(
         method=METHODS[action.verb],
-        target=f"{target}?{urlencode(parameters)}" if parameters else target,
-        headers=(*headers, *more),
+        target=f"{target}?{urlencode(shown.parameters, quote_via=quote)}" if shown.parameters else target,
+        headers=(*shown.headers, *more),
         body=content.bytes() if action.verb in {"write", "overwrite"} else b"",
     )
 
 
-def send(storage: Storage, requests: list[Request]) -> tuple[Answer, ...]:
-    """Send requests over one connection. Raises ``StorageError`` where one is not answered."""
-    return storage.pool.exchange(
-        storage.endpoint, storage.path(), storage.credential, requests=requests, budget=storage.budget()
-    )
-
-
-def tried(action: Action, answer: Answer) -> Tried:
-    """What an answer says of an action."""
+def _told(action: Action, answer: Answer) -> Tried:
     return Tried(
         done=answer.status in DONE[action.verb],
         said=f"HTTP {answer.status}",
         status=answer.status,
         body=answer.body,
-        connection=answer.connection,
     )
 
 

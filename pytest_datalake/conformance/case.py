@@ -146,6 +146,14 @@ class Action:
     as_it_stands: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What comes before the action of a case: the file ``$top/foo/file`` is read with another credential."""
+
+    credential: Token | Nothing
+    expect: Literal["granted", "refused"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """One requirement, as something that can be tried at a door.
@@ -165,6 +173,8 @@ class Case:
         only_in_full: further ones, over which it is tried when every cell is asked for.
         forged: no real authority would give out the credential.
         kills: technologies of which a known version dies of it, so that it is not tried at their doors.
+        before: what comes first, over the same connection; over davs alone.
+        wait: seconds between that and the action, which has a connection of its own then.
         in_handshake: a door may also refuse by ending the connection while the credential is shown.
     """
 
@@ -182,7 +192,14 @@ class Case:
     only_in_full: tuple[Protocol, ...] = ()
     forged: bool = True
     kills: tuple[str, ...] = ()
+    before: tuple[Step, ...] = ()
+    wait: int = 0
     in_handshake: bool = False
+
+    def __post_init__(self) -> None:
+        """A mistake in the table is told when it is loaded."""
+        if (self.before or self.action.as_it_stands) and set(self.protocols) != {"davs"}:
+            raise ValueError(f"{self.id}: only davs shows requests as they stand, and connections")
 
     @property
     def changes(self) -> bool:

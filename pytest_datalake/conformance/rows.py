@@ -9,7 +9,7 @@ from pytest_datalake.conformance.case import Action, Case
 if TYPE_CHECKING:
     from typing import TypedDict
 
-    from pytest_datalake.conformance.case import Expectation, Level, Nothing, Proxy, Token
+    from pytest_datalake.conformance.case import Expectation, Level, Nothing, Proxy, Step, Token
     from pytest_datalake.matrix.model import Auth, Protocol
 
     class Further(TypedDict, total=False):
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         forged: bool
         kills: tuple[str, ...]
         auth: Auth
+        before: tuple[Step, ...]
+        wait: int
         in_handshake: bool
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_datalake.conformance.certificates import CERTIFICATES
+from pytest_datalake.conformance.connections import CONNECTIONS
 from pytest_datalake.conformance.groups import GROUPS
 from pytest_datalake.conformance.scopes import STORAGE_SCOPES
 from pytest_datalake.conformance.tokens import TOKENS
@@ -16,6 +17,7 @@ TABLES: dict[str, tuple[Case, ...]] = {
     "Tokens": TOKENS,
     "Storage scopes": STORAGE_SCOPES,
     "Groups": GROUPS,
+    "Connections": CONNECTIONS,
     "Certificates": CERTIFICATES,
 }
 """The cases by chapter, in the order of the report and of the reference page."""

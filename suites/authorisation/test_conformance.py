@@ -9,11 +9,18 @@ import pytest
 pytestmark = [
     pytest.mark.capability("authorisation"),
     pytest.mark.conformance,
-    pytest.mark.cells(cover="turns"),
     pytest.mark.cost(files=3, size="1 KiB"),
 ]
 
 
+@pytest.mark.cells(cover="turns")
 def test_case(case, attempt):
     finding = attempt(case)
+    assert finding.conforms or not case.binding, finding.told
+
+
+@pytest.mark.requires("transfer")
+@pytest.mark.links(cover="turns")
+def test_copy(case, attempt_copy):
+    finding = attempt_copy(case)
     assert finding.conforms or not case.binding, finding.told

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_datalake.conformance.case import Case, Nothing, Proxy, Token
+from pytest_datalake.conformance.copies import COPIES, CopyCase
 from pytest_datalake.conformance.table import CASES, TABLES
 from pytest_datalake.fixtures.planning import Planning
 from pytest_datalake.lake.issuer.config import Client
@@ -49,14 +50,16 @@ def cells_of(case: Case, planning: Planning, level: str) -> tuple[Cell, ...]:
 
 
 def test_every_case_has_an_id_of_its_own() -> None:
-    twice = [name for name, times in Counter(case.id for case in CASES).items() if times > 1]
+    ids = [*(case.id for case in CASES), *(case.id for case in COPIES)]
+    twice = [name for name, times in Counter(ids).items() if times > 1]
     assert not twice
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", case.id) for case in CASES)
     assert sum(len(cases) for cases in TABLES.values()) == len(CASES)
 
 
 def test_every_case_says_what_is_asked_and_by_whom() -> None:
-    for case in CASES:
+    every: list[Case | CopyCase] = [*CASES, *COPIES]
+    for case in every:
         assert case.says[0].isupper(), case.id
         assert case.says.endswith("."), case.id
         assert case.clause, case.id
@@ -87,6 +90,15 @@ def test_every_case_is_tried_in_the_nightly(case: Case, planning: Planning) -> N
     assert set(turns) <= set(cells_of(case, planning, "full"))
 
 
+@pytest.mark.parametrize("case", COPIES, ids=lambda case: case.id)
+def test_every_case_of_copies_is_tried_in_the_nightly(case: CopyCase, planning: Planning) -> None:
+    links = planning.links_of(case, planning.selected.links, "turns")
+    ends = [(link.source.technology, link.destination.technology) for link in links]
+    assert len(ends) == len(set(ends)) >= 2
+    assert ("xrootd", "xrootd") in ends
+    assert {link.auth for link in links} == {"token-scope"}
+
+
 def test_turns_reach_every_door_and_stay_cheap(planning: Planning) -> None:
     tried = Counter(cell.endpoint.id for case in CASES for cell in cells_of(case, planning, "turns"))
     doors = {one.id for one in planning.matrix.endpoints if "authorisation" in one.supports}
@@ -99,6 +111,8 @@ def test_real_lake_is_shown_forged_credentials_only_where_it_allows_them(plannin
     real = replace(matrix, embedded=False)
     strict = planning_of(real)
     assert not [case.id for case in CASES if case.forged and cells_of(case, strict, "full")]
+    links = strict.selected.links
+    assert not [case.id for case in COPIES if case.forged and strict.links_of(case, links, "full")]
     endpoints = tuple(replace(one, allow_disruptive=one.site == "COMO") for one in matrix.endpoints)
     trust = replace(matrix.trust, forge=replace(matrix.trust.forge, issuer_key="key"))
     allowing = planning_of(replace(real, endpoints=endpoints, trust=trust))
