@@ -121,8 +121,9 @@ OTHER_CLAIMS = (
         _with(**{"x-claim": {"deep": [1, 2]}, "acr": "high"})),
     refused("claims-of-another-profile", "MUST", _UNKNOWN, "Claims of another profile authorise nothing.",
         Token(scope="openid", claims={"authorized": _READ, "path": "/", "scp": [_READ]})),
-    granted("claims-padded-to-8-kb", "MUST", _UNKNOWN, "A token of 8 kB is honoured.",
-        Token(scope=_READ, padding=6_000)),
+    granted("claims-padded-to-4-kb", "MUST", _UNKNOWN, "A token of 4 kB is honoured.",
+        Token(scope=_READ, padding=2_400)),
+    noted("claims-padded-to-8-kb", _UNKNOWN, "A token of 8 kB.", Token(scope=_READ, padding=6_000)),
     noted("claims-padded-to-60-kb", _UNKNOWN, "A token of 60 kB.", Token(scope=_READ, padding=45_000)),
     noted("claims-padded-to-900-kb", _UNKNOWN, "A token of 900 kB.", Token(scope=_READ, padding=675_000)),
 )  # fmt: skip
