@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 MODULE := gfal2.cpython-311-x86_64-linux-gnu.so
 
+unexport PYTHONDONTWRITEBYTECODE # or each of 33 processes compiles everything again
+
 .DEFAULT_GOAL := help
 .PHONY: help setup nightly test lint bench clean
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_datalake.fixtures.ahead import ahead, sent_by_fts
+from pytest_datalake.fixtures.apart import lake_apart
+from pytest_datalake.fixtures.broker import broker
 from pytest_datalake.fixtures.conformance import attempt
 from pytest_datalake.fixtures.conformance_copies import attempt_copy
 from pytest_datalake.fixtures.evidence import client_crashes, evidence
@@ -67,6 +70,7 @@ __all__ = [
     "at_once",
     "attempt",
     "attempt_copy",
+    "broker",
     "by_fts",
     "cell",
     "client_crashes",
@@ -82,6 +86,7 @@ __all__ = [
     "identity",
     "illegitimate_proxy",
     "lake",
+    "lake_apart",
     "link",
     "make_local",
     "member",
@@ -223,6 +228,16 @@ def pytest_runtest_makereport(
     if planning is not None:
         note_phase(item, call, report, planning)
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let hypothesis go where no test has used it: its summary would load all of it, in every worker."""
+    manager = session.config.pluginmanager
+    if _PLANNING in session.config.stash and "hypothesis" not in sys.modules:
+        unused = manager.get_plugin("hypothesispytest")
+        if unused is not None:
+            manager.unregister(unused)
 
 
 class ControllerHooks:

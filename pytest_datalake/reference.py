@@ -21,6 +21,7 @@ from pytest_datalake.capabilities.content import Content
 from pytest_datalake.capabilities.replicate import RegisteredFile
 from pytest_datalake.capabilities.tools import ToolRun, Tools
 from pytest_datalake.capabilities.transfer import Arrived, StoredFile
+from pytest_datalake.clients.broker import Broker, Inbox
 from pytest_datalake.clients.rucio import File, Replica, Rucio, Rule
 from pytest_datalake.conformance.copies import COPIES
 from pytest_datalake.conformance.coverage import SUITES
@@ -61,6 +62,8 @@ _OBJECTS: tuple[type, ...] = (
     Evidence,
     Tools,
     ToolRun,
+    Broker,
+    Inbox,
     Rucio,
     Rule,
     Replica,

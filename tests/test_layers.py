@@ -103,6 +103,7 @@ def test_plugin_starts_light() -> None:
         "rucio",
         "gfal2",
         "psutil",
+        "stomp",
     }
     program = f"import sys, pytest_datalake.plugin; print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

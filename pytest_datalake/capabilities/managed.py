@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 ISSUER = "pytest-datalake"
 """Marks our jobs in their metadata."""
 
+_SECONDS_TO_STOP = 30.0
+"""What a copy may go on after its job was canceled, before we look for what it has left."""
 _LONGEST_PAUSE = 2.0
 
 
@@ -126,11 +128,19 @@ def await_job(client: FtsClient, job_id: str, *, within: float) -> JobStatus:
 
 
 def cancel_ours(client: FtsClient, run_id: str, *, of_dead_runs: bool) -> int:
-    """Cancel unfinished jobs of this run, or of all other runs of ours; how many these were."""
+    """Cancel unfinished jobs of this run, or of all other runs of ours; how many these were.
+
+    Waits until none of their copies writes any more, for a time.
+    """
     ours = [
         job_id
         for job_id, metadata in client.unfinished()
         if metadata.get("issuer") == ISSUER and (metadata.get("run") == run_id) != of_dead_runs
     ]
     client.cancel(*ours)
+    pause, deadline = threading.Event(), time.monotonic() + _SECONDS_TO_STOP
+    while any(not file.finished for job in client.jobs(ours).values() for file in job.files):
+        if time.monotonic() > deadline:
+            break
+        pause.wait(0.2)
     return len(ours)

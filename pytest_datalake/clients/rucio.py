@@ -17,6 +17,7 @@ from pytest_datalake.errors import EngineError, ErrorKind, ServiceError, Storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from pytest_datalake.matrix.model import Identity
@@ -136,7 +137,7 @@ def can_log_in(identity: Identity, auth: RucioAuth) -> bool:
         "userpass": identity.password_file,
         "x509_proxy": identity.proxy,
         "x509": identity.certificate,
-        "oidc": identity.client_id or identity.token_command,
+        "oidc": identity.has_tokens,
     }
     return bool(identity.account and needed[auth])
 
@@ -300,6 +301,20 @@ class Rucio:
         with self._answers(f"quota at {rse}"):
             found = list(self._client.get_local_account_usage(self.account, rse))
             return float(found[0]["bytes_remaining"]) if found else float("inf")
+
+    def touch(self, did: Did, rse: str) -> None:
+        """Tell Rucio that a replica has been used, as its clients do by a trace."""
+        import warnings
+
+        with self._answers(f"trace of {_text(did)} at {rse}"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the library sends traces without looking at certificates
+            self._client.touch(*did, rse=rse)
+
+    def last_access(self, did: Did) -> datetime | None:
+        """When a file or dataset was used last, as far as traces told; UTC, to the second. None: never."""
+        with self._answers(f"metadata of {_text(did)}"):
+            found: datetime | None = self._client.get_metadata(*did)["accessed_at"]
+            return found
 
     def declare_bad(self, pfns: Sequence[str], reason: str) -> None:
         """Tell Rucio that these copies are broken; it makes them anew from others."""

@@ -86,3 +86,9 @@ def forget(path: Path, intents: Iterable[Intent]) -> None:
     if keys:
         with closing(sqlite3.connect(path, isolation_level=None)) as database:
             database.executemany("DELETE FROM intents WHERE endpoint = ? AND url = ?", keys)
+
+
+def discard_empty(path: Path) -> None:
+    """Remove a ledger file that has no rows; nobody may have it open. Raises ``EngineError``."""
+    if path.exists() and not read_intents(path):
+        path.unlink()

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pytest_datalake.errors import UsageError
-from pytest_datalake.lake import identities, launch, ports, services
+from pytest_datalake.lake import identities, launch, ports, services, shortcomings
 from pytest_datalake.lake.daemons import files, issuer
 from pytest_datalake.lake.daemons.api import RsePlan
 from pytest_datalake.lake.keeper import SYSTEM_BUNDLE
@@ -64,9 +64,10 @@ def up(matrix: Matrix, state_dir: Path, *, detached: bool, progress: Callable[[s
     """
     if not matrix.embedded:
         raise UsageError(f"{matrix.path} describes a lake elsewhere: it does not say `lake: embedded`")
+    matrix = shortcomings.with_known_here(matrix)
     state = StateDirectory(state_dir)
-    state.prepare()
     with state.locked():
+        state.prepare()
         if state.is_alive():
             lake = Lake(state, adopted=True)
             if lake.digest != matrix.digest:
@@ -79,6 +80,8 @@ def up(matrix: Matrix, state_dir: Path, *, detached: bool, progress: Callable[[s
         end_leftovers(state)
         machine = launch.Machine.probe()
         machine.demand_host_name()
+        for note in shortcomings.notes(matrix):
+            progress(note)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return _put_up(matrix, state, machine, detached=detached, progress=progress)
@@ -295,6 +298,7 @@ class _Composer:
                     "protocol": one.protocol,
                     "url": one.url(""),
                     "auth": list(one.auth),
+                    "audience": one.audience,
                     "log": str(door.log),
                     "config": str(door.config),
                 }

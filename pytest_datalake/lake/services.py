@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_datalake.lake import identities
 from pytest_datalake.lake.catalogue import catalogue
-from pytest_datalake.lake.daemons import files, fts, rucio
-from pytest_datalake.matrix.technologies import MONITORING
+from pytest_datalake.lake.daemons import activemq, files, fts, rucio
+from pytest_datalake.matrix.technologies import BROKER, MONITORING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from pytest_datalake.lake.state import StateDirectory
     from pytest_datalake.matrix.model import Endpoint, Matrix
 
-PORTS: Mapping[str, int] = {"fts": 1, "rucio": rucio.PORTS}
+_BROKER_PORTS = 1
+
+PORTS: Mapping[str, int] = {"fts": 1, "rucio": rucio.PORTS + _BROKER_PORTS}
 """How many TCP ports a service needs."""
 
 _SHARED_ACCOUNT = 0
@@ -74,16 +77,27 @@ def compose(door_ports: Mapping[str, Sequence[int]], around: Surroundings) -> li
         UsageError: what a service needs is not installed.
     """
     urls = dict(around.matrix.services)
+    broker = None
     composed = []
-    if "fts" in door_ports:
-        composed.append(_transfer_manager(door_ports["fts"][0], around))
-        urls |= composed[0].urls
     if "rucio" in door_ports:
-        composed += _rucio(door_ports["rucio"], around, fts_url=urls.get("fts", ""))
+        *rucio_ports, broker_port = door_ports["rucio"]
+        broker = _broker(broker_port, around)
+    if "fts" in door_ports:
+        composed.append(_transfer_manager(door_ports["fts"][0], around, broker))
+        urls |= composed[0].urls
+    if broker is not None:
+        composed += _rucio(rucio_ports, around, broker, fts_url=urls.get("fts", ""))
     return composed
 
 
-def _transfer_manager(port: int, around: Surroundings) -> Service:
+def _broker(port: int, around: Surroundings) -> activemq.Broker:
+    """The services speak to it, and whoever is the robot listens, by the password that it has for Rucio."""
+    robot = next(one for one in around.people.accounts if one.name == identities.ADMINISTRATOR)
+    own = {name: secrets.token_urlsafe(24) for name in (rucio.USER, fts.USER)}
+    return activemq.Broker(port=port, passwords={**own, robot.username: robot.password})
+
+
+def _transfer_manager(port: int, around: Surroundings, broker: activemq.Broker | None) -> Service:
     account = around.machine.account(_SHARED_ACCOUNT)
     certificate, key = around.authorities.issue_host(["localhost"], ["127.0.0.1"])
     process = fts.prepare(
@@ -97,6 +111,7 @@ def _transfer_manager(port: int, around: Surroundings) -> Service:
         endpoints=around.endpoints,
         object_stores=around.object_stores,
         delegated=[around.people.mover_proxy],
+        broker=broker,
     )
     messages = around.state.path / "fts" / "data" / fts.MESSAGES
     return Service(
@@ -106,7 +121,9 @@ def _transfer_manager(port: int, around: Surroundings) -> Service:
     )
 
 
-def _rucio(door_ports: Sequence[int], around: Surroundings, *, fts_url: str) -> list[Service]:
+def _rucio(
+    door_ports: Sequence[int], around: Surroundings, broker: activemq.Broker, *, fts_url: str
+) -> list[Service]:
     account = around.machine.account(_RUCIO_ACCOUNT)
     certificate, key = around.authorities.issue_host(["localhost"], ["127.0.0.1"])
     plan = rucio.RucioPlan(
@@ -118,6 +135,7 @@ def _rucio(door_ports: Sequence[int], around: Surroundings, *, fts_url: str) -> 
         host_key=key,
         proxy=around.people.mover_proxy.read_bytes(),
         authorities=around.paths,
+        broker=broker,
         catalogue=catalogue(
             around.matrix,
             around.endpoints,
@@ -128,11 +146,8 @@ def _rucio(door_ports: Sequence[int], around: Surroundings, *, fts_url: str) -> 
         client_id=identities.MOVER,
         client_secret=around.people.mover_secret,
     )
+    urls = {"rucio": {"rucio": plan.url}, "activemq": {BROKER: broker.url}}
     return [
-        Service(
-            process=process,
-            account=account,
-            urls={"rucio": plan.url} if process.name == "rucio" else {},
-        )
+        Service(process=process, account=account, urls=urls.get(process.name, {}))
         for process in rucio.prepare(plan)
     ]

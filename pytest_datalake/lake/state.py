@@ -53,10 +53,11 @@ class StateDirectory:
         self._life_lock = self.path / "lake.lock"
 
     def prepare(self) -> None:
-        """Make the directory: 0711 for root, whose daemons drop to other accounts, 0700 for others.
+        """Make the directory fit for a lake: 0711 for root, whose daemons drop to other accounts, else 0700.
 
         Raises:
-            UsageError: it cannot be made or written, belongs to somebody else, or its path is too long.
+            UsageError: it cannot be made or written, belongs to somebody else, has too long a path, or cannot
+                be reached by daemons.
         """
         if len(str(self.path)) > _LONGEST:
             raise UsageError(
@@ -64,24 +65,43 @@ class StateDirectory:
                 f"({len(str(self.path))} > {_LONGEST} characters): {self.path}\n"
                 "choose a shorter one with --state-dir"
             )
-        root = os.geteuid() == 0
+        self.make()
+        if os.geteuid() == 0:
+            self.path.chmod(0o711)
+            self._demand_reachable()
+        else:
+            self.path.chmod(0o700)
+
+    def make(self) -> None:
+        """Make the directory, for its owner alone, where there is none.
+
+        Raises:
+            UsageError: it cannot be made or written, or belongs to somebody else.
+        """
         try:
-            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            while not self._is_made():
+                pass
+        except OSError as error:
+            raise UsageError(
+                f"the state directory {self.path} cannot be written: {error.strerror}; "
+                "choose another with --state-dir"
+            ) from None
+
+    def _is_made(self) -> bool:
+        """Make the directory; False where somebody who leaves has removed it at once."""
+        with contextlib.suppress(FileExistsError):
+            self.path.mkdir(mode=0o700, parents=True)
+        try:
             found = self.path.lstat()
             if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
                 raise UsageError(
                     f"the state directory {self.path} belongs to uid {found.st_uid} or is no directory; "
                     "choose another with --state-dir"
                 )
-            self.path.chmod(0o711 if root else 0o700)
             self._up_lock.touch(mode=0o600)
-        except OSError as error:
-            raise UsageError(
-                f"the state directory {self.path} cannot be written: {error.strerror}; "
-                "choose another with --state-dir"
-            ) from None
-        if root:
-            self._demand_reachable()
+        except FileNotFoundError:
+            return False
+        return True
 
     def _demand_reachable(self) -> None:
         for parent in self.path.parents:
@@ -93,18 +113,47 @@ class StateDirectory:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep others from putting up or taking down a lake here; waits for its turn."""
-        with self._up_lock.open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        """Keep others from putting up or taking down a lake here; waits for its turn.
+
+        Makes the directory where there is none; where nothing is in it in the end, nothing stays of it.
+
+        Raises:
+            UsageError: it cannot be made or written, or belongs to somebody else.
+        """
+        while (lock := self._take_lock()) is None:
+            pass
+        try:
             yield
+        finally:
+            self._leave()
+            os.close(lock)
+
+    def _take_lock(self) -> int | None:
+        """The lock's descriptor; None where the lock was removed while we waited for it."""
+        self.make()
+        try:
+            lock = os.open(self._up_lock, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(lock), self._up_lock.stat()):
+                return lock
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(lock)
+            raise
+        os.close(lock)
+        return None
 
     def is_alive(self) -> bool:
         """Whether a keeper lives here."""
         try:
-            with self._life_lock.open("a") as lock:
+            with self._life_lock.open() as lock:
                 # Shared, so that two who ask at once do not take each other for a keeper.
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
         except BlockingIOError:
             return True
@@ -120,13 +169,22 @@ class StateDirectory:
 
     def wipe(self) -> None:
         """Remove everything but the locks."""
-        for entry in self.path.iterdir():
-            if entry in (self._up_lock, self._life_lock):
-                continue
+        for entry in self._contents():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
             else:
                 entry.unlink()
+
+    def _leave(self) -> None:
+        """Remove the directory where nothing but the locks is in it."""
+        if self.path.is_dir() and not self._contents():
+            self._life_lock.unlink(missing_ok=True)
+            self._up_lock.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # somebody who waits for the lock may be here already
+                self.path.rmdir()
+
+    def _contents(self) -> list[Path]:
+        return [entry for entry in self.path.iterdir() if entry not in (self._up_lock, self._life_lock)]
 
 
 def write_private(path: Path, content: str | bytes) -> None:

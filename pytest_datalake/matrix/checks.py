@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from pytest_datalake.matrix.document import NAME, AuthEntry
+from pytest_datalake.matrix.downtimes import moment
 from pytest_datalake.matrix.known_issues import AXES, MATCH_KEYS
 from pytest_datalake.matrix.technologies import (
     CAPABILITIES,
@@ -70,6 +71,7 @@ def check(document: MatrixDocument, doubtful: Collection[Path], complain: Compla
             _check_credentials(document, complain)
         _check_matches(document, complain)
     _check_known_issues(document, complain)
+    _check_downtimes(document, complain)
 
 
 def _check_names(document: MatrixDocument, complain: Complain) -> None:
@@ -234,10 +236,7 @@ def _has(identity: IdentityEntry, keys: Iterable[str]) -> bool:
 def _check_known_issues(document: MatrixDocument, complain: Complain) -> None:
     for index, issue in enumerate(document.known_issues):
         path: Path = ("known_issues", index)
-        for key in issue.match:
-            if key not in MATCH_KEYS:
-                hint = did_you_mean(key, MATCH_KEYS)
-                complain((*path, "match", key), f"unknown key '{key}'{hint}", key=True)
+        _check_match_keys(issue.match, (*path, "match"), complain)
         if not issue.match and not issue.requirement:
             complain(
                 path, "hides everything: say where it holds by 'match', or which 'requirement' it breaks"
@@ -251,6 +250,24 @@ def _check_known_issues(document: MatrixDocument, complain: Complain) -> None:
             complain((*path, "until"), "must be a date such as 2030-12-31")
 
 
+def _check_downtimes(document: MatrixDocument, complain: Complain) -> None:
+    for index, downtime in enumerate(document.downtimes):
+        path: Path = ("downtimes", index)
+        _check_match_keys(downtime.match, (*path, "match"), complain)
+        start, end = moment(downtime.start), moment(downtime.end)
+        for key, time in (("start", start), ("end", end)):
+            if time is None:
+                complain((*path, key), "must be a time with its zone, such as 2030-12-31T08:00Z")
+        if start is not None and end is not None and end <= start:
+            complain((*path, "end"), "must be later than 'start'")
+
+
+def _check_match_keys(match: Iterable[str], path: Path, complain: Complain) -> None:
+    for key in match:
+        if key not in MATCH_KEYS:
+            complain((*path, key), f"unknown key '{key}'{did_you_mean(key, MATCH_KEYS)}", key=True)
+
+
 def _check_matches(document: MatrixDocument, complain: Complain) -> None:
     values: dict[str, set[str]] = {axis: set() for axis in AXES}
     for site_name, site in document.sites.items():
@@ -262,11 +279,15 @@ def _check_matches(document: MatrixDocument, complain: Complain) -> None:
             for endpoint in rse.endpoints:
                 values["protocol"].add(endpoint.protocol)
                 values["auth"].update(endpoint.auth)
-    for index, issue in enumerate(document.known_issues):
-        for key, glob in issue.match.items():
+    entries: list[tuple[Path, Mapping[str, str]]] = [
+        *((("known_issues", index), issue.match) for index, issue in enumerate(document.known_issues)),
+        *((("downtimes", index), downtime.match) for index, downtime in enumerate(document.downtimes)),
+    ]
+    for entry, match in entries:
+        for key, glob in match.items():
             axis = key.rpartition("_")[2]
             if key in MATCH_KEYS and not any(fnmatchcase(value, glob) for value in values[axis]):
-                path: Path = ("known_issues", index, "match", key)
+                path: Path = (*entry, "match", key)
                 hint = did_you_mean(glob, values[axis]) or f"; there is {listed(sorted(values[axis]))}"
                 complain(path, f"'{glob}' matches no {axis} of this lake{hint}")
 

@@ -202,20 +202,20 @@ class ServiceEntry(Strict):
     )
 
 
+_MATCH = _text(
+    "Globs by axis, all of which must match; on links a plain key matches either end.",
+    json_schema_extra={
+        "propertyNames": {"enum": list(MATCH_KEYS)},
+        "additionalProperties": {"type": "string"},
+    },
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownIssueEntry(Strict):
     """A finding in somebody's software that is known, referenced and expected to fail."""
 
-    match: dict[str, str] = field(
-        default_factory=dict,
-        metadata=_text(
-            "Globs by axis, all of which must match; on links a plain key matches either end.",
-            json_schema_extra={
-                "propertyNames": {"enum": list(MATCH_KEYS)},
-                "additionalProperties": {"type": "string"},
-            },
-        ),
-    )
+    match: dict[str, str] = field(default_factory=dict, metadata=_MATCH)
     capability: str = field(default="", metadata=_text("Glob over capabilities; empty: any."))
     requirement: str = field(default="", metadata=_text("Glob over requirement ids; empty: any."))
     reason: str = field(metadata=_text("What is wrong.", min_length=1))
@@ -235,6 +235,27 @@ class KnownIssueEntry(Strict):
         ),
     )
     strict: bool = field(default=True, metadata=_text("Whether a pass is red: the list stays honest."))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DowntimeEntry(Strict):
+    """A time for which a site has announced that something does not work; it is tested all the same."""
+
+    match: dict[str, str] = field(metadata=_text(**{**_MATCH, "min_length": 1}))
+    start: str = field(
+        metadata=_text(
+            "When it begins, with the time zone: 2030-12-31T08:00Z.",
+            json_schema_extra={"format": "date-time"},
+        )
+    )
+    end: str = field(
+        metadata=_text(
+            "When it ends; from then on the entry means nothing.",
+            json_schema_extra={"format": "date-time"},
+        )
+    )
+    reason: str = field(metadata=_text("What is done there.", min_length=1))
+    reference: str = field(metadata=_text("Where it is announced: a page of GOCDB, CRIC.", min_length=1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,4 +282,7 @@ class MatrixDocument(Strict):
     sites: dict[str, SiteEntry] = field(metadata=_text("The sites.", min_length=1))
     known_issues: tuple[KnownIssueEntry, ...] = field(
         default=(), metadata=_text("Findings that are expected to fail.")
+    )
+    downtimes: tuple[DowntimeEntry, ...] = field(
+        default=(), metadata=_text("Times for which sites have announced that something does not work.")
     )

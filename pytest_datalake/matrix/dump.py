@@ -10,7 +10,7 @@ import yaml
 from pytest_datalake.matrix.model import Identity, Limits, Trust
 
 if TYPE_CHECKING:
-    from pytest_datalake.matrix.model import Endpoint, Experiment, KnownIssue, Matrix
+    from pytest_datalake.matrix.model import Downtime, Endpoint, Experiment, KnownIssue, Matrix
 
 
 def to_yaml(matrix: Matrix) -> str:
@@ -30,7 +30,8 @@ def to_yaml(matrix: Matrix) -> str:
         "qos_classes": list(matrix.qos_classes),
         "services": dict(matrix.services),
         "sites": _sites(matrix),
-        "known_issues": [_known_issue(issue) for issue in matrix.known_issues],
+        "known_issues": [_entry(issue) for issue in matrix.known_issues],
+        "downtimes": [_entry(downtime) for downtime in matrix.downtimes],
     }
     return yaml.dump(_plain(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
@@ -87,8 +88,8 @@ def _identity(identity: Identity) -> dict[str, Any]:
     return entry
 
 
-def _known_issue(issue: KnownIssue) -> dict[str, Any]:
-    entry = {**asdict(issue), "match": dict(issue.match)}
+def _entry(told: KnownIssue | Downtime) -> dict[str, Any]:
+    entry = {**asdict(told), "match": dict(told.match)}
     del entry["location"]
     return {key: value for key, value in entry.items() if value not in ("", {})}
 

@@ -7,10 +7,12 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from pytest_datalake.matrix.model import KnownIssue
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_datalake.matrix.model import Cell, Endpoint, KnownIssue, Link
+    from pytest_datalake.matrix.model import Cell, Downtime, Endpoint, Link
 
 AXES = ("site", "rse", "technology", "protocol", "auth", "qos")
 """What an entry can match; for links also with ``source_`` or ``destination_`` before it."""
@@ -37,7 +39,7 @@ def covering(
         for issue in issues
         if (not issue.capability or fnmatchcase(capability, issue.capability))
         and (not issue.requirement or fnmatchcase(requirement, issue.requirement))
-        and all(_fits(key, pattern, cell, link) for key, pattern in issue.match)
+        and fits(issue.match, cell=cell, link=link)
     )
 
 
@@ -51,8 +53,20 @@ def expired(issue: KnownIssue, today: date) -> bool:
     return bool(issue.until) and today >= date.fromisoformat(issue.until)
 
 
-def _fits(key: str, pattern: str, cell: Cell | None, link: Link | None) -> bool:
-    return any(fnmatchcase(value, pattern) for value in _values(key, cell, link))
+def fits(match: Iterable[tuple[str, str]], *, cell: Cell | None = None, link: Link | None = None) -> bool:
+    """Whether a cell or link shows all values that the ``match`` of an entry asks for."""
+    return all(
+        any(fnmatchcase(value, pattern) for value in _values(key, cell, link)) for key, pattern in match
+    )
+
+
+def where(entry: KnownIssue | Downtime) -> str:
+    """What an entry says of where it holds, such as ``site COMO, source protocol davs``."""
+    said = [f"{key.replace('_', ' ')} {pattern}" for key, pattern in entry.match]
+    if isinstance(entry, KnownIssue):
+        limits = {"capability": entry.capability, "requirement": entry.requirement}
+        said += [f"{name} {pattern}" for name, pattern in limits.items() if pattern]
+    return ", ".join(said)
 
 
 def _values(key: str, cell: Cell | None, link: Link | None) -> list[str]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_datalake.errors import UsageError
-from pytest_datalake.matrix import axes, known_issues
+from pytest_datalake.matrix import axes
 from pytest_datalake.matrix.checks import check
+from pytest_datalake.matrix.known_issues import fits
 from pytest_datalake.matrix.resolve import resolve
 from pytest_datalake.matrix.shape import expand_short_forms, is_under, read
 from pytest_datalake.matrix.yaml_nodes import BrokenYamlError, Position, Problem, YamlText
 
 if TYPE_CHECKING:
-    from pytest_datalake.matrix.model import Matrix
+    from pytest_datalake.matrix.model import Downtime, KnownIssue, Matrix
     from pytest_datalake.matrix.yaml_nodes import Path as Steps
 
 
@@ -90,30 +90,27 @@ def _matrix(yaml_text: YamlText, path: str, complaints: _Complaints) -> Matrix |
         return yaml_text.position(rse if shared else steps, key=True).line
 
     matrix = resolve(document, path, line_of)
-    for index in _issues_without_cell(matrix):
-        complaints(
-            ("known_issues", index, "match"),
-            "no cell and no link matches all of these together",
-        )
+    for steps in _matches_without_cell(matrix):
+        complaints((*steps, "match"), "no cell and no link matches all of these together")
     return matrix
 
 
-def _issues_without_cell(matrix: Matrix) -> list[int]:
-    if not matrix.known_issues:
+def _matches_without_cell(matrix: Matrix) -> list[Steps]:
+    entries: list[tuple[Steps, KnownIssue | Downtime]] = [
+        *((("known_issues", index), issue) for index, issue in enumerate(matrix.known_issues)),
+        *((("downtimes", index), downtime) for index, downtime in enumerate(matrix.downtimes)),
+    ]
+    if not entries:
         return []
     cells = axes.cells(matrix)
     links = (*axes.links(matrix), *axes.streamed_links(matrix))
-    found = []
-    for index, issue in enumerate(matrix.known_issues):
-        if not issue.match:
-            continue
-        anywhere = [replace(issue, capability="", requirement="")]
-        if not (
-            any(known_issues.covering(anywhere, cell=cell, capability="") for cell in cells)
-            or any(known_issues.covering(anywhere, link=link, capability="") for link in links)
-        ):
-            found.append(index)
-    return found
+    return [
+        steps
+        for steps, entry in entries
+        if entry.match
+        and not any(fits(entry.match, cell=cell) for cell in cells)
+        and not any(fits(entry.match, link=link) for link in links)
+    ]
 
 
 def _usage_error(path: str, problems: list[Problem]) -> UsageError:

@@ -188,6 +188,11 @@ class Identity:
     username: str = ""
     password_file: str = ""
 
+    @property
+    def has_tokens(self) -> bool:
+        """Whether tokens can be had for it."""
+        return bool(self.client_id or self.token_command)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forge:
@@ -248,6 +253,25 @@ class KnownIssue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Downtime:
+    """A time for which a site has announced that something does not work; it is tested all the same.
+
+    Attributes:
+        match: as of a known issue.
+        start: ISO 8601 time with its zone.
+        end: ISO 8601 time with its zone; from then on the entry means nothing.
+        location: ``file:line`` of the entry in the matrix.
+    """
+
+    match: tuple[tuple[str, str], ...]
+    start: str
+    end: str
+    reason: str
+    reference: str
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
     """A whole lake. Endpoints are sorted by id; ``digest`` is the hash of what was declared."""
 
@@ -262,6 +286,7 @@ class Matrix:
     trust: Trust = field(default_factory=Trust)
     services: tuple[tuple[str, str], ...] = ()
     known_issues: tuple[KnownIssue, ...] = ()
+    downtimes: tuple[Downtime, ...] = ()
 
     @property
     def sites(self) -> tuple[str, ...]:

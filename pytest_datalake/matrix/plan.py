@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from pytest_datalake.matrix.downtimes import announced
+from pytest_datalake.matrix.known_issues import where
 from pytest_datalake.matrix.selection import Selected, select
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pytest_datalake.matrix.model import Endpoint, Link, Matrix
+    from pytest_datalake.matrix.model import Downtime, Endpoint, Link, Matrix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,8 @@ def describe(matrix: Matrix, selected: Selected | None = None, estimate: Estimat
     ]
     if matrix.known_issues:
         blocks.append([f"known issues: {len(matrix.known_issues)}"])
+    if downtimes := announced(matrix.downtimes, datetime.now(UTC)):
+        blocks.append([f"downtimes, now or later: {len(downtimes)}", *_downtimes(downtimes)])
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
@@ -106,6 +111,11 @@ def _links(links: Sequence[Link], title: str) -> list[str]:
         counts[" to ".join(families), technologies, link.auth] += 1
     rows = [[*names, str(count)] for names, count in sorted(counts.items())]
     return [f"{title}: {len(links)}", *_table(["family", "technologies", "auth", "links"], rows)]
+
+
+def _downtimes(downtimes: Sequence[Downtime]) -> list[str]:
+    header = ["where", "start", "end", "reason"]
+    return _table(header, [[where(one), one.start, one.end, one.reason] for one in downtimes])
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_datalake.matrix.model import (
+    Downtime,
     Endpoint,
     Experiment,
     Forge,
@@ -19,7 +20,7 @@ from pytest_datalake.matrix.model import (
     Tpc,
     Trust,
 )
-from pytest_datalake.matrix.technologies import DEFAULT_PORT, MONITORING
+from pytest_datalake.matrix.technologies import BROUGHT_ALONG, DEFAULT_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,6 +81,17 @@ def resolve(document: MatrixDocument, path: str, line_of: Callable[[Steps], int]
             )
             for index, entry in enumerate(document.known_issues)
         ),
+        downtimes=tuple(
+            Downtime(
+                match=tuple(entry.match.items()),
+                start=entry.start,
+                end=entry.end,
+                reason=entry.reason,
+                reference=entry.reference,
+                location=f"{path}:{line_of(('downtimes', index))}",
+            )
+            for index, entry in enumerate(document.downtimes)
+        ),
     )
     return replace(matrix, digest=digest(matrix))
 
@@ -88,13 +100,13 @@ def digest(matrix: Matrix) -> str:
     """Sixteen hexadecimal digits over what is declared, so that runs can be compared.
 
     Hosts, ports and credentials do not count: an embedded lake has the same digest before and after it is up,
-    and today as yesterday.
+    and today as yesterday. Downtimes do not count either: they come and go, and what is tested stays.
     """
     declared = {
         "vo": matrix.vo,
         "experiments": [asdict(experiment) for experiment in matrix.experiments],
         "qos_classes": matrix.qos_classes,
-        "services": sorted(name for name, _ in matrix.services if name != MONITORING),
+        "services": sorted({name for name, _ in matrix.services} - set().union(*BROUGHT_ALONG.values())),
         "endpoints": [_without(asdict(endpoint), *_FREE_OF_PLACE) for endpoint in matrix.endpoints],
         "known_issues": [_without(asdict(issue), "location") for issue in matrix.known_issues],
     }

@@ -39,16 +39,27 @@ def rule_links(matrix: Matrix) -> tuple[Link, ...]:
     return tuple(sorted([*best.values(), *_multihops(matrix, set(best))], key=lambda link: link.id))
 
 
-def why_not(matrix: Matrix, source: str, destination: str) -> str:
-    """Why a rule cannot bring a file from one RSE to another; empty where it can."""
-    if any((link.source.rse, link.destination.rse) == (source, destination) for link in rule_links(matrix)):
-        return ""
-    spoken = {
-        rse: sorted({one.protocol for one in matrix.endpoints if one.rse == rse})
-        for rse in (source, destination)
-    }
-    words = " and ".join(f"{rse} speaks {', '.join(protocols)}" for rse, protocols in spoken.items())
-    return f"no route: Rucio sends files by {' and '.join(ROUTABLE)}; {words}"
+def unroutable(matrix: Matrix) -> tuple[tuple[Endpoint, Endpoint, str], ...]:
+    """Ordered pairs of RSEs, a door of each, between which no rule can bring a file, and why; sorted."""
+    doors: dict[str, Endpoint] = {}
+    for endpoint in sorted(matrix.endpoints, key=lambda one: one.id):
+        doors.setdefault(endpoint.rse, endpoint)
+    joined = {(link.source.rse, link.destination.rse) for link in rule_links(matrix)}
+    return tuple(
+        (source, destination, _no_route(matrix, source.rse, destination.rse))
+        for source in doors.values()
+        for destination in doors.values()
+        if source.rse != destination.rse and (source.rse, destination.rse) not in joined
+    )
+
+
+def _no_route(matrix: Matrix, *rses: str) -> str:
+    doors = {rse: [one for one in matrix.endpoints if one.rse == rse] for rse in rses}
+    spoken = {rse: ", ".join(sorted({one.protocol for one in doors[rse]})) for rse in rses}
+    text = f"no route: Rucio sends files by {' and '.join(ROUTABLE)}; "
+    if all(any(one.protocol in ROUTABLE for one in doors[rse]) for rse in rses):
+        return f"{text}neither end moves the bytes, and no third RSE joins them by what both accept"
+    return text + " and ".join(f"{rse} speaks {protocols}" for rse, protocols in spoken.items())
 
 
 def _candidates(matrix: Matrix) -> list[Link]:

@@ -34,6 +34,7 @@ _SECTIONS: tuple[tuple[str, type], ...] = (
     ("`auth.identities.NAME`", document.IdentityEntry),
     ("`auth.forge`", document.ForgeEntry),
     ("An item of `known_issues`", document.KnownIssueEntry),
+    ("An item of `downtimes`", document.DowntimeEntry),
 )
 
 

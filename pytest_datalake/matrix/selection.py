@@ -47,6 +47,7 @@ class Selected:
 
     Attributes:
         endpoints: those of the cells and of both ends of the links.
+        unroutable: pairs of RSEs, a door of each, that no rule joins, and why.
         capabilities: of those that the matrix declares.
         experiments: names of the experiments to act as.
     """
@@ -56,6 +57,7 @@ class Selected:
     links: tuple[Link, ...]
     streamed_links: tuple[Link, ...]
     rule_links: tuple[Link, ...]
+    unroutable: tuple[tuple[Endpoint, Endpoint, str], ...]
     capabilities: frozenset[str]
     experiments: tuple[str, ...]
 
@@ -114,6 +116,9 @@ def select(matrix: Matrix, selection: Selection | None = None) -> Selected:
         links=links,
         streamed_links=streamed,
         rule_links=rules,
+        unroutable=tuple(
+            pair for pair in routes.unroutable(matrix) if ends.fits(pair[0]) or ends.fits(pair[1])
+        ),
         capabilities=frozenset(name for name in every_capability if matches(name, selection.capability)),
         experiments=tuple(name for name in names if _experiment_fits(name, matrix.vo, selection.vo)),
     )

@@ -54,6 +54,15 @@ SERVICES: frozenset[str] = frozenset({"fts", "rucio"})
 MONITORING = "fts-monitoring"
 """The service whose URL is a file of the transfer manager's messages, one JSON object a line."""
 
+BROKER = "broker"
+"""The service, ``stomp://host:port``, that takes the transfer manager's messages and Rucio's events."""
+
+BROUGHT_ALONG: Mapping[str, frozenset[str]] = {
+    "fts": frozenset({MONITORING}),
+    "rucio": frozenset({BROKER}),
+}
+"""Service -> services that an embedded lake starts together with it."""
+
 DEFAULT_PORT: Mapping[Protocol, int] = {"davs": 443, "root": 1094, "gsiftp": 2811, "s3s": 443, "memory": 0}
 """The port where an endpoint of a real lake names none (IANA; 1094: rootd)."""
 

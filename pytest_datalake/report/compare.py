@@ -31,18 +31,16 @@ def compare(before: Results, after: Results) -> tuple[bool, list[str]]:
         if row.outcome in _BAD
     }
     worse = {nodeid for nodeid in reasons if nodeid not in was or was[nodeid].outcome not in _BAD}
-    better = {
-        nodeid
-        for nodeid, row in was.items()
-        if row.outcome in _BAD and nodeid in now and nodeid not in reasons
-    }
+    better = {nodeid for nodeid, row in was.items() if row.outcome in _BAD and nodeid in now} - reasons.keys()
+    excused = {nodeid for nodeid, row in now.items() if row.outcome == "downtime"}
     lines = [_title("before", before), _title("after", after)]
     change = coverage_change.compare(Coverage.of(before.run), Coverage.of(after.run))
     lines += [f"declared coverage: {line}" for line in change.lines]
     lines += _faults(before, after)
     lines += _listed("newly not green", sorted(worse), reasons)
     lines += _listed("still not green", sorted(reasons.keys() - worse), reasons)
-    lines += _listed("green again", sorted(better), {})
+    lines += _listed("green again", sorted(better - excused), {})
+    lines += _listed("failing in a declared downtime", sorted(excused), {})
     lines += _listed("no longer there", sorted(was.keys() - now.keys()), {})
     lines += _listed("new and green", sorted(now.keys() - was.keys() - worse), {})
     return bool(worse), lines

@@ -1,4 +1,4 @@
-"""What changed in the declared coverage since the last run, so that green is not bought by testing less.
+"""What changed in the declared coverage since the last run, so that green is not bought by declaring less.
 
 ``coverage.json`` in the report directory keeps the coverage of the newest run and of the one before it.
 """
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from pytest_datalake.report.files import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from pytest_datalake.report.rows import RunRow
+    from pytest_datalake.report.rows import EndpointRow, KnownIssueRow, RunRow
 
 FILE_NAME = "coverage.json"
 
@@ -31,6 +31,9 @@ class Coverage:
         planned: number of tests by capability.
         unsupported: ``(capability, endpoint)`` that is not declared, sorted.
         endpoints: ids of all endpoints, sorted.
+        declared: what each of these declares besides its capabilities: technology, QoS class, auth, copies.
+        known_issues: date until which each of them is expected, by what is wrong, where, and its reference.
+        downtimes: what was in a declared downtime or soon will be, sorted.
         selection: what was typed to choose the tests, by option.
     """
 
@@ -40,6 +43,9 @@ class Coverage:
     planned: dict[str, int] = field(default_factory=dict)
     unsupported: tuple[tuple[str, str], ...] = ()
     endpoints: tuple[str, ...] = ()
+    declared: dict[str, dict[str, str]] = field(default_factory=dict)
+    known_issues: dict[str, str] = field(default_factory=dict)
+    downtimes: tuple[str, ...] = ()
     selection: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -52,6 +58,11 @@ class Coverage:
             planned=dict(sorted(run.planned.items())),
             unsupported=tuple(sorted({(item.capability, item.endpoint) for item in run.unsupported})),
             endpoints=tuple(sorted(endpoint.id for endpoint in run.endpoints)),
+            declared={endpoint.id: _declared(endpoint) for endpoint in run.endpoints},
+            known_issues={_known(issue): issue.until for issue in sorted(run.known_issues, key=_known)},
+            downtimes=tuple(
+                sorted(f"{one.where} until {one.end} ({one.reference})" for one in run.downtimes)
+            ),
             selection={name: str(value) for name, value in run.options.items() if value},
         )
 
@@ -97,7 +108,38 @@ def compare(before: Coverage, now: Coverage) -> CoverageChange:
         lines += [
             f"{verb}: {capability} at {at}" for capability, at in sorted(pairs) if alike and at not in moved
         ]
+    for name in sorted(before.declared.keys() & now.declared.keys()):
+        lines += _differences(name, before.declared[name], now.declared[name])
+    lines += [f"known issue new: {name}" for name in sorted(now.known_issues.keys() - before.known_issues)]
+    lines += [f"known issue gone: {name}" for name in sorted(before.known_issues.keys() - now.known_issues)]
+    lines += [
+        f"known issue: {name}: until {now.known_issues[name] or 'ever'}, before {until or 'ever'}"
+        for name, until in sorted(before.known_issues.items())
+        if now.known_issues.get(name, until) != until
+    ]
+    lines += [f"downtime new: {one}" for one in sorted(set(now.downtimes) - set(before.downtimes))]
+    lines += [f"downtime over: {one}" for one in sorted(set(before.downtimes) - set(now.downtimes))]
     return CoverageChange(since=before.started or before.run_id, lines=tuple(lines))
+
+
+def _known(issue: KnownIssueRow) -> str:
+    return f"{issue.reason} ({issue.where or 'everywhere'}; {issue.reference})"
+
+
+def _declared(endpoint: EndpointRow) -> dict[str, str]:
+    return {
+        "technology": endpoint.technology,
+        "QoS class": endpoint.qos,
+        "auth": ", ".join(sorted(endpoint.auth)),
+        "third-party copies": ", ".join(sorted(endpoint.tpc)),
+    }
+
+
+def _differences(name: str, before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    for what, is_ in now.items():
+        was = before.get(what, is_)
+        if was != is_:
+            yield f"{name}: {what} {is_ or 'none'}, before {was or 'none'}"
 
 
 def update(report_dir: Path, run: RunRow) -> CoverageChange:
@@ -133,6 +175,12 @@ def _coverage(document: dict[str, Any] | None) -> Coverage | None:
         planned={str(name): int(count) for name, count in document["planned"].items()},
         unsupported=tuple((str(capability), str(at)) for capability, at in document["unsupported"]),
         endpoints=tuple(str(name) for name in document["endpoints"]),
+        declared={
+            str(name): {str(what): str(value) for what, value in declared.items()}
+            for name, declared in document["declared"].items()
+        },
+        known_issues={str(name): str(until) for name, until in document["known_issues"].items()},
+        downtimes=tuple(str(one) for one in document["downtimes"]),
         selection={str(name): str(value) for name, value in document["selection"].items()},
     )
 

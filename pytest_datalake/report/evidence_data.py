@@ -136,6 +136,9 @@ class _Table:
         issue = row.known_issue
         if issue:
             columns["issue"][number] = text("\n".join((issue.reason, issue.reference, issue.until)))
+        held = row.downtime
+        if held:
+            columns["downtime"][number] = text("\n".join((held.reason, held.reference, held.end)))
 
 
 def _logarithmic(seconds: float) -> int:

@@ -38,7 +38,8 @@ class FaultCard:
         check: what its owner looks at first; may be empty.
         witness: who gave the answers, by their own texts; empty where these do not agree, or do not say.
         commands: repeat one of its tests.
-        since: ISO time since when it is there; empty where that is not known.
+        since: ISO time since when it is there; empty where there is no earlier run to know that from.
+        earliest: whether that is as far back as is known: it may have been there before.
         state: `new` in this run, `still` there, or empty where there is nothing to compare with.
         sites: everybody at one end of its tests.
     """
@@ -51,8 +52,14 @@ class FaultCard:
     witness: str
     commands: Commands
     since: str
+    earliest: bool
     state: Literal["", "new", "still"]
     sites: tuple[str, ...]
+
+    @property
+    def unclear(self) -> bool:
+        """Whether it is a failure of two sites' copy of which nobody can say whose fault it is."""
+        return self.fault.kind == "single" and len(self.fault.sites) > 1
 
 
 def commands_of(row: TestRow) -> Commands:
@@ -84,9 +91,9 @@ def _card(
     rows = [tests[position] for position in fault.tests]
     example = next((row for row in rows if row.nodeid == fault.nodeid), rows[0] if rows else None)
     advice = advise(fault.reason, example.auth if example else "") if fault.outcome == "failed" else None
-    since = history.faults.get(fault.key, "")
+    since = history.faults.get(fault.key, "") if len(history.runs) > 1 else ""
     state: Literal["", "new", "still"] = ""
-    if since and len(history.runs) > 1:
+    if since:
         state = "new" if since == history.runs[-1].started else "still"
     sites = {
         site
@@ -103,6 +110,7 @@ def _card(
         witness=_witness(rows) if fault.outcome == "failed" else "",
         commands=commands_of(example) if example else Commands(by_hand="", pytest=one_line(fault.reproduce)),
         since=since,
+        earliest=bool(since) and since == history.runs[0].started,
         state=state,
         sites=tuple(sorted(sites | set(fault.sites))),
     )

@@ -23,6 +23,7 @@ _COLOURS: dict[Outcome, str] = {
     "failed": "#c2361f;color:#fff",
     "error": "#6a3fa0;color:#fff",
     "known-issue": "#f3d27a;color:#4a3500",
+    "downtime": "#c6ccd4;color:#2b333d",
     "fixed": "#1f6fb5;color:#fff",
     "not-run": "#fff;color:#4a5563;outline:1px solid #4a5563",
 }

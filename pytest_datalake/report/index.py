@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from pytest_datalake.report.downtimes import downtimes
 from pytest_datalake.report.evidence_data import data, endpoints_of
 from pytest_datalake.report.fault_cards import cards
 from pytest_datalake.report.known_issues import known_issues
@@ -37,6 +38,7 @@ SCRIPTS = (
     "main.js",
 )
 FAULTS_SHOWN = 24
+OTHERS_SHOWN = 100
 LINKS_SHOWN = 20
 
 
@@ -63,7 +65,9 @@ def page(results: Results, verdict: Verdict, change: CoverageChange, history: Hi
             if nodeid in numbers
         },
     }
-    lines = site_lines(results.tests, endpoints, faults, history)
+    lines = site_lines(results, endpoints, faults, history)
+    clear = [card for card in faults if not card.unclear]
+    others = [*clear[FAULTS_SHOWN:], *(card for card in faults if card.unclear)]
     unsteady = [link for link in history.links if link.days30 is not None and link.days30 < 1]
     return render(
         "index.html.j2",
@@ -76,14 +80,16 @@ def page(results: Results, verdict: Verdict, change: CoverageChange, history: Hi
         before=history.runs[-2] if len(history.runs) > 1 else None,
         notes=(*results.notes, *history.notes),
         lasted=lasted(verdict.started, verdict.finished),
-        faults=faults[:FAULTS_SHOWN],
-        more_faults=len(faults) - FAULTS_SHOWN,
+        faults=clear[:FAULTS_SHOWN],
+        others=others[:OTHERS_SHOWN],
+        more_others=len(others) - OTHERS_SHOWN,
         sites=lines,
         requirements=PAGE if any(row.requirement and not row.link for row in results.tests) else "",
         pages={line.site: line.page for line in lines},
         links=sorted(unsteady, key=lambda link: (link.days7 is None, link.days7, link.days30))[:LINKS_SHOWN],
         more_links=len(unsteady) - LINKS_SHOWN,
         known=known_issues(results.tests, run.started),
+        downtimes=downtimes(results.tests, run.downtimes, run.started),
         trend=trend,
         outcomes=OUTCOMES,
         data=data(results.tests, endpoints, _experiments(run), extra),

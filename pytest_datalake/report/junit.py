@@ -1,6 +1,7 @@
 """``junit.xml``, for the machines that read nothing else.
 
-Whatever is not green is a failure or an error there; a known issue is a skip with its reference.
+Whatever is not green is a failure or an error there; a known issue is a skip with its reference, and so is
+what failed in a declared downtime.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _TAG: dict[Outcome, str] = {
     "error": "error",
     "not-run": "error",
     "known-issue": "skipped",
+    "downtime": "skipped",
 }
 
 
@@ -68,7 +70,8 @@ def _suite(root: Element, name: str, rows: list[TestRow], missing: int, started:
         )
         if tag:
             message = f"{row.outcome}: {one_line(row.reason)}"
-            reference = row.known_issue.reference if row.known_issue else ""
+            behind = row.known_issue or row.downtime
+            reference = behind.reference if behind else ""
             text = "\n".join(part for part in (row.reason, reference, row.reproduce, row.details) if part)
             SubElement(case, tag, message=_clean(message), type=row.outcome).text = _clean(text)
     if missing:

@@ -15,6 +15,7 @@ from typing import Any
 from pytest_datalake.report.blame.fault import Fault
 from pytest_datalake.report.coverage_change import Coverage
 from pytest_datalake.report.rows import (
+    DowntimeRow,
     EndpointRow,
     EndRow,
     KnownIssueRow,
@@ -34,6 +35,7 @@ DESCRIBED: dict[str, type[Any]] = {
         UnsupportedRow,
         TestRow,
         KnownIssueRow,
+        DowntimeRow,
         EndRow,
         Verdict,
         Counts,
@@ -83,6 +85,7 @@ _SIMPLE = {
     "bool": "boolean",
     "dict[str, Any]": "object",
     "tuple[tuple[str, str], ...]": "list of pairs",
+    "dict[str, dict[str, str]]": "object of object of string",
 }
 
 

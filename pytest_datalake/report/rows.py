@@ -13,16 +13,17 @@ from typing import Any, Literal, TypeVar, get_args
 
 SCHEMA_VERSION = 1
 
-Outcome = Literal["passed", "failed", "error", "known-issue", "fixed", "not-run"]
+Outcome = Literal["passed", "failed", "error", "known-issue", "downtime", "fixed", "not-run"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 SEVERITY: dict[Outcome, int] = {
     "passed": 0,
     "known-issue": 1,
-    "not-run": 2,
-    "fixed": 3,
-    "error": 4,
-    "failed": 5,
+    "downtime": 2,
+    "not-run": 3,
+    "fixed": 4,
+    "error": 5,
+    "failed": 6,
 }
 """Worst last: what a link with several tests on it shows, and which of two rows of one test counts."""
 
@@ -57,6 +58,8 @@ class EndpointRow:
         technology: what serves it, such as `xrootd`.
         qos: QoS class of the RSE.
         protocol: `davs`, `root`, `gsiftp` or `s3s`.
+        auth: ways of showing who one is that it declares to accept.
+        tpc: third-party copies that it declares, such as `active pull`.
     """
 
     id: str
@@ -65,6 +68,8 @@ class EndpointRow:
     technology: str = ""
     qos: str = ""
     protocol: str = ""
+    auth: tuple[str, ...] = ()
+    tpc: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,15 +92,40 @@ class KnownIssueRow:
     """The entry of the matrix that a `known-issue` or `fixed` outcome is due to.
 
     Attributes:
+        where: what it is expected of, in words.
         reason: what is wrong, in words.
         reference: where that is reported or documented.
         until: ISO date from which the entry is expired, and its failures are red; empty: never.
         location: `file:line` of the entry.
     """
 
+    where: str = ""
     reason: str = ""
     reference: str = ""
     until: str = ""
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DowntimeRow:
+    """A downtime that the matrix declares.
+
+    Attributes:
+        where: what it holds for, in words.
+        sites: whose it is.
+        start: ISO 8601 time.
+        end: ISO 8601 time; from then on it means nothing.
+        reason: what is done there, in words.
+        reference: where it is announced.
+        location: `file:line` of the entry.
+    """
+
+    where: str = ""
+    sites: tuple[str, ...] = ()
+    start: str = ""
+    end: str = ""
+    reason: str = ""
+    reference: str = ""
     location: str = ""
 
 
@@ -117,6 +147,8 @@ class RunRow:
         vo: virtual organisation.
         experiments: names of its experiments.
         identities: experiment by the name of an identity.
+        known_issues: all that the matrix declares, also those that no test met.
+        downtimes: those that held when the run began, or were still to come.
     """
 
     run_id: str
@@ -132,6 +164,8 @@ class RunRow:
     vo: str = ""
     experiments: tuple[str, ...] = ()
     identities: dict[str, str] = field(default_factory=dict)
+    known_issues: tuple[KnownIssueRow, ...] = ()
+    downtimes: tuple[DowntimeRow, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The row as it is written."""
@@ -156,7 +190,8 @@ class TestRow:
         level: how binding a requirement of the conformance table is, such as `MUST`; empty: no such one.
         clause: where the requirement is written down.
         layer: `direct`, `fts` or `rule`.
-        outcome: `passed`, `failed`, `error`, `known-issue`, `fixed` or `not-run`.
+        outcome: `passed`, `failed`, `error`, `known-issue`, `downtime` (failed in a declared one), `fixed`
+            or `not-run`.
         reason: one line for people; empty for a pass. Cut at 4 kB.
         started: ISO 8601 time, UTC.
         seconds: wall time of set-up, call and teardown.
@@ -174,7 +209,9 @@ class TestRow:
         evidence: what was really moved and used: `bytes`, `checksum`, `mode`, `protocol`, `client_crashes`...
         reproduce: command that repeats it, without secrets.
         known_issue: the matrix entry behind a `known-issue` or `fixed` outcome, else null.
-        logs: lines that servers logged at the time of the test, by endpoint; shown to the endpoint's site.
+        downtime: the declared downtime that the test fell into, however it ended; null: none.
+        logs: lines that servers logged about the test, by endpoint, which are shown to the endpoint's site
+            only, and by central service.
         details: long text, such as a traceback. Cut at 16 kB.
     """
 
@@ -206,6 +243,7 @@ class TestRow:
     evidence: dict[str, Any] = field(default_factory=dict)
     reproduce: str = ""
     known_issue: KnownIssueRow | None = None
+    downtime: DowntimeRow | None = None
     logs: dict[str, str] = field(default_factory=dict)
     details: str = ""
 
@@ -219,7 +257,7 @@ class TestRow:
         document = {"type": "test", **asdict(self)}
         document["reason"] = cut(self.reason, REASON_LIMIT)
         document["details"] = cut(self.details, DETAILS_LIMIT)
-        for name in ("known_issue", "logs", "details"):
+        for name in ("known_issue", "downtime", "logs", "details"):
             if not document[name]:
                 del document[name]
         return document
@@ -323,6 +361,9 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "tuple[str, ...]": lambda value: tuple(_text(item) for item in value) if isinstance(value, list) else (),
     "MatrixReference": lambda value: _build(MatrixReference, _mapping(value)),
     "KnownIssueRow | None": lambda value: _build(KnownIssueRow, _mapping(value)) if value else None,
+    "DowntimeRow | None": lambda value: _build(DowntimeRow, _mapping(value)) if value else None,
+    "tuple[KnownIssueRow, ...]": lambda value: _each(value, KnownIssueRow),
+    "tuple[DowntimeRow, ...]": lambda value: _each(value, DowntimeRow),
     "tuple[EndpointRow, ...]": lambda value: _each(value, EndpointRow),
     "tuple[UnsupportedRow, ...]": lambda value: _each(value, UnsupportedRow),
 }

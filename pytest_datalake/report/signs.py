@@ -12,6 +12,7 @@ GLYPHS: dict[Outcome, str] = {
     "failed": "✗",
     "error": "!",
     "known-issue": "K",
+    "downtime": "D",
     "fixed": "↑",
     "not-run": "\N{EN DASH}",
 }
@@ -20,6 +21,7 @@ LETTERS: dict[Outcome, str] = {
     "failed": "f",
     "error": "e",
     "known-issue": "k",
+    "downtime": "d",
     "fixed": "x",
     "not-run": "n",
 }
@@ -28,6 +30,7 @@ MEANINGS: dict[Outcome, str] = {
     "failed": "failed: the lake did not do what it declares",
     "error": "error: the test engine or its environment failed",
     "known-issue": "known issue: failed as the matrix says",
+    "downtime": "downtime: failed while the site had announced it; does not count",
     "fixed": "fixed: a known issue that no longer fails",
     "not-run": "planned, but without a result",
 }

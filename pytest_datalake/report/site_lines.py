@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_datalake.report.downtimes import holding
 from pytest_datalake.report.history.facts import Availability
 from pytest_datalake.report.verdict import outcome_by_link
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
     from pytest_datalake.report.fault_cards import FaultCard
     from pytest_datalake.report.history.facts import History
-    from pytest_datalake.report.rows import EndpointRow, TestRow
+    from pytest_datalake.report.reading import Results
+    from pytest_datalake.report.rows import EndpointRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,9 @@ class SiteLine:
         outgoing: third-party links from it.
         incoming: third-party links to it.
         own: faults that are its own to mend.
+        unclear: failures of single copies that are its own or its partners' fault.
         involved: other faults that its tests met.
+        downtime: it, or a part of it, was in a declared downtime.
         availability: how it did over time.
     """
 
@@ -48,7 +52,9 @@ class SiteLine:
     outgoing: Share
     incoming: Share
     own: int
+    unclear: int
     involved: int
+    downtime: bool
     availability: Availability
 
 
@@ -58,12 +64,14 @@ def site_file(site: str) -> str:
 
 
 def site_lines(
-    tests: Sequence[TestRow],
+    results: Results,
     endpoints: Iterable[EndpointRow],
     faults: Sequence[FaultCard],
     history: History,
 ) -> tuple[SiteLine, ...]:
     """All sites: those with a fault of their own first, then by name."""
+    tests = results.tests
+    down = {site for held in holding(results.run.downtimes, results.run.started) for site in held.sites}
     site_of, storage = {}, defaultdict(set)
     for end in endpoints:
         site_of[end.id] = end.site
@@ -86,14 +94,18 @@ def site_lines(
             tests=Share(passed=passed[site], count=count[site]),
             outgoing=_share(ways["out", site]),
             incoming=_share(ways["in", site]),
-            own=sum(site in card.fault.sites for card in faults),
+            own=sum(site in card.fault.sites and not card.unclear for card in faults),
+            unclear=sum(site in card.fault.sites and card.unclear for card in faults),
             involved=sum(site in card.sites and site not in card.fault.sites for card in faults),
+            downtime=site in down,
             availability=known.get(site, Availability(name=site)),
         )
         for site in sorted({*site_of.values(), *count} - {""})
     ]
-    tested = [line for line in lines if line.tests.count or line.outgoing.count or line.own]
-    return tuple(sorted(tested, key=lambda line: (not line.own, not line.involved, line.site)))
+    tested = [line for line in lines if line.tests.count or line.outgoing.count or line.own or line.unclear]
+    return tuple(
+        sorted(tested, key=lambda line: (not line.own, not line.unclear, not line.involved, line.site))
+    )
 
 
 def _share(way: Counter[bool]) -> Share:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_datalake.report.downtimes import downtimes
 from pytest_datalake.report.evidence_data import endpoints_of
 from pytest_datalake.report.fault_cards import Commands, FaultCard, cards, commands_of
 from pytest_datalake.report.known_issues import known_issues, place
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pytest_datalake.report.verdict import Verdict
 
 TESTS_SHOWN = 40
-LOGS_SHOWN = 3
+LOGS_SHOWN = 4
 LINKS_SHOWN = 12
 
 AUTHS = {
@@ -40,6 +41,14 @@ AUTHS = {
     "x509-voms": "an X.509 proxy with VOMS attributes",
     "access-key": "an S3 access key",
 }
+SERVICES = {
+    "fts": "the transfer manager",
+    "rucio": "Rucio's server",
+    "rucio-daemons": "Rucio",
+    "issuer": "the token issuer",
+}
+"""Whose logs speak of copies, and not of one site's insides."""
+
 CREDENTIALS = {
     "token": "export BEARER_TOKEN=…   # a token of the experiment for this endpoint's audience",
     "x509": "export X509_USER_PROXY=…   # made by: voms-proxy-init --voms {vo}",
@@ -75,7 +84,7 @@ class Mending:
         card: the fault.
         tests: its tests at the site, some of them.
         more: how many are not among them.
-        logs: ``(endpoint, lines)`` that the site's own servers logged.
+        logs: ``(name, lines)`` that the site's own endpoints logged, and central services about its copies.
         partners: other sites that have to act as well.
     """
 
@@ -102,7 +111,7 @@ def site_pages(results: Results, verdict: Verdict, history: History) -> dict[str
         for site in {row.site, site_of.get(row.source, ""), site_of.get(row.destination, "")} - {""}:
             tests[site].append(row)
     pages = {}
-    for line in site_lines(results.tests, ends.values(), faults, history):
+    for line in site_lines(results, ends.values(), faults, history):
         about = _About(results, verdict, history, line, tests[line.site], ends)
         pages[site_file(line.site)] = about.page(faults)
     return pages
@@ -130,7 +139,7 @@ class _About:
 
     def page(self, faults: Sequence[FaultCard]) -> str:
         run = self._results.run
-        own = [self._mending(card) for card in faults if self._site in card.fault.sites]
+        own = [self._mending(card) for card in faults if self._site in card.fault.sites and not card.unclear]
         auths = sorted({row.auth for row in self._tests} & AUTHS.keys())
         needed = [
             command.format(vo=run.vo)
@@ -145,12 +154,18 @@ class _About:
             run=run,
             verdict=self._verdict,
             mendings=own,
+            unclear=[
+                self._mending(card) for card in faults if self._site in card.fault.sites and card.unclear
+            ],
             others=[
                 (card, self._touching(card))
                 for card in faults
                 if self._site in card.sites and self._site not in card.fault.sites
             ],
             known=known_issues(self._tests, run.started),
+            downtimes=downtimes(
+                self._tests, [one for one in run.downtimes if self._site in one.sites], run.started
+            ),
             links=link_grids(self._tests, self._ends, self._site),
             capabilities=capability_grid(self._tests),
             endpoints=[end for end in run.endpoints if end.site == self._site],
@@ -167,10 +182,11 @@ class _About:
         here = [row for row in rows if self._touches(row)]
         logs: dict[str, str] = {}
         for row in here:
-            for endpoint, lines in row.logs.items():
-                end = self._ends.get(endpoint)
-                if end is not None and end.site == self._site and len(logs) < LOGS_SHOWN:
-                    logs.setdefault(endpoint, lines)
+            for name, lines in row.logs.items():
+                end = self._ends.get(name)
+                mine = end.site == self._site if end is not None else name in SERVICES
+                if mine and len(logs) < LOGS_SHOWN:
+                    logs.setdefault(SERVICES.get(name, name), lines)
         return Mending(
             card=card,
             tests=tuple(self._test_line(row) for row in here[:TESTS_SHOWN]),

@@ -1,7 +1,7 @@
 """The verdict: does it count as green, and with which exit code does the run end.
 
-The accounts always add up: planned = passed + failed + errors + known issues + fixed + not run. A planned
-test without any result is "not run", and a run with one of those is never green.
+The accounts always add up: planned = passed + failed + errors + known issues + downtime + fixed + not run. A
+planned test without any result is "not run", and a run with one of those is never green.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Counts:
         failed: an assertion about the lake did not hold, also where a known issue is expired.
         errors: the test engine or its environment failed.
         known_issues: failed as the matrix says they would.
+        downtime: failed in a declared downtime.
         fixed: are known issues, and did not fail.
         not_run: have no result.
     """
@@ -47,6 +48,7 @@ class Counts:
     failed: int = 0
     errors: int = 0
     known_issues: int = 0
+    downtime: int = 0
     fixed: int = 0
     not_run: int = 0
 
@@ -64,6 +66,7 @@ class Counts:
         rest = [
             f"{count} {name}"
             for count, name in (
+                (self.downtime, "in downtime"),
                 (self.fixed, "fixed"),
                 (self.errors, "error" if self.errors == 1 else "errors"),
                 (self.not_run, "not run"),
@@ -186,6 +189,7 @@ def _count(outcomes: Iterable[Outcome], missing: int) -> Counts:
         failed=found["failed"],
         errors=found["error"],
         known_issues=found["known-issue"],
+        downtime=found["downtime"],
         fixed=found["fixed"],
         not_run=found["not-run"] + missing,
     )

@@ -78,6 +78,17 @@ def test_end_of_the_rule_frees_the_file(link, rucio, registered, add_rule, rule_
 
 @pytest.mark.links(cover="smoke")
 @pytest.mark.cost(size="64 KiB")
+def test_rule_that_cannot_be_satisfied_says_why(link, rucio, registered, add_rule, rule_ends):
+    (source,) = registered(size="64 KiB", at=link.source, as_size=65_537)
+    rule = add_rule(source, link.destination.rse)
+    rule_ends(rule, state="STUCK")
+    assert "size" in rucio.rule(rule).error
+    there = rucio.replicas([source.did])[source.did].get(link.destination.rse)
+    assert there is None or there.state != "AVAILABLE", "the catalogue has a copy that was never made"
+
+
+@pytest.mark.links(cover="smoke")
+@pytest.mark.cost(size="64 KiB")
 def test_rule_is_stuck_while_the_source_is_gone(link, rucio, registered, add_rule, rule_ends, arrived_at):
     (source,) = registered(size="64 KiB", at=link.source, upload=False)
     rule = add_rule(source, link.destination.rse)

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import blame_quality, fts_cost, lake_cost, plugin_cost, report_cost
+from tests.bench import blame_quality, fts_cost, lake_cost, plugin_cost, report_cost, rules_cost
 from tests.bench.measuring import BenchmarkError, Row
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ on the same running lake, and does not read the files back, as the suite does. C
 those of a lake that exists in memory only,
 so that nothing but the plugin and pytest is measured. PSS counts memory that processes share once.
 
+Rules are made on one lake of XRootD sites with davs doors, one for each ordered pair of RSEs; both sides read
+every file back and compare it. Made ahead, pairs from one RSE share a file; by itself, each test has its own.
+
 The report is made of results of a made-up lake, with the faults that lakes have. Its building is
 `datalake report`, from reading the results to the last page; pytest-html's is what it adds to a run of pytest
 over as many empty tests.
@@ -45,33 +48,41 @@ Pages are opened in headless Chromium; the time is from the start of navigation 
 """
 
 
+PARTS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
+    "collection": lambda asked: plugin_cost.collection(runs=asked.runs, cells=asked.cells),
+    "cells": lambda asked: plugin_cost.empty_cells(runs=asked.runs, cells=asked.cells // 5),
+    "start": lambda asked: plugin_cost.start_up(runs=asked.runs, workers=asked.workers),
+    "blame": lambda asked: blame_quality.quality(runs=5 * asked.runs, sizes=(4, 6, 10, 30, 66)),
+    "report": lambda asked: report_cost.report(runs=asked.runs, largest=asked.tests),
+    "up": lambda asked: lake_cost.up(runs=asked.runs),
+    "fts": lambda asked: fts_cost.transfer_manager(runs=asked.runs, jobs=asked.jobs, files=asked.files),
+    "rules": lambda asked: rules_cost.rules(
+        runs=asked.runs, cells=asked.rules, workers=asked.workers, latencies=asked.latencies
+    ),
+    "matrix": lambda asked: lake_cost.transfer_matrix(
+        runs=asked.runs, workers=asked.workers, links=asked.links, longest=asked.longest
+    ),
+}
+"""What can be measured, by name, in the order of the table."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmarks; exit code 1 when one of them could not be run."""
-    options = _parser().parse_args(arguments)
-    benchmarks: dict[str, Callable[[], list[Row]]] = {
-        "collection": lambda: plugin_cost.collection(runs=options.runs, cells=options.cells),
-        "cells": lambda: plugin_cost.empty_cells(runs=options.runs, cells=options.cells // 5),
-        "start": lambda: plugin_cost.start_up(runs=options.runs, workers=options.workers),
-        "blame": lambda: blame_quality.quality(runs=5 * options.runs, sizes=(4, 6, 10, 30, 66)),
-        "report": lambda: report_cost.report(runs=options.runs, largest=options.tests),
-        "up": lambda: lake_cost.up(runs=options.runs),
-        "fts": lambda: fts_cost.transfer_manager(runs=options.runs, jobs=500, files=240),
-        "matrix": lambda: lake_cost.transfer_matrix(
-            runs=options.runs, workers=options.workers, links=options.links, longest=options.longest
-        ),
-    }
-    unknown = set(options.names) - set(benchmarks)
+    """Run the benchmarks; exit code 1 when one of them could not be run, 4 for a name that there is not."""
+    asked = _parser().parse_args(arguments)
+    unknown = set(asked.only) - set(PARTS)
     if unknown:
         print(
-            f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(benchmarks)}",
+            f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}",
             file=sys.stderr,
         )
         return 4
     rows: list[Row] = []
     code = 0
-    for name in options.names or benchmarks:
+    for name, measure in PARTS.items():
+        if asked.only and name not in asked.only:
+            continue
         try:
-            found = benchmarks[name]()
+            found = measure(asked)
         except BenchmarkError as error:
             print(f"{name}: {error}", file=sys.stderr)
             code = 1
@@ -79,8 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for row in found:
             print(line(row), flush=True)
         rows += found
-    if options.output and not code:
-        options.output.write_text(page(rows, sys.argv[1:] if arguments is None else arguments))
+    if asked.output and not code:
+        asked.output.write_text(page(rows, sys.argv[1:] if arguments is None else arguments))
     return code
 
 
@@ -98,13 +109,23 @@ def page(rows: Sequence[Row], arguments: Sequence[str]) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the project.")
-    names = "collection, cells, start, blame, up, fts, matrix (default: all)"
-    parser.add_argument("names", nargs="*", help=names)
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help=f"measure these alone, of {', '.join(PARTS)}",
+    )
     parser.add_argument("--runs", type=int, default=3, help="of each side (default: %(default)s)")
     parser.add_argument("--cells", type=int, default=10_000, help="to collect (default: %(default)s)")
     parser.add_argument("--tests", type=int, default=100_000, help="most in a report (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=32, help="of pytest-xdist (default: %(default)s)")
     parser.add_argument("--links", type=int, metavar="N", help="only N links, evenly spread (default: all)")
+    parser.add_argument("--rules", type=int, default=500, help="to make at least (default: %(default)s)")
+    parser.add_argument("--latencies", type=int, default=40, help="rules one by one (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=500, help="to submit (default: %(default)s)")
+    parser.add_argument("--files", type=int, default=240, help="to have copied (default: %(default)s)")
     parser.add_argument(
         "--longest",
         type=float,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -15,11 +16,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from pytest_datalake.capabilities.content import make_content
+from pytest_datalake.clients.rucio import File
 from pytest_datalake.drivers.api import Credential
 from pytest_datalake.fixtures.identities import Identities
+from pytest_datalake.fixtures.rucio_logins import RucioLogins
 from pytest_datalake.lake.composition import ANY_AUDIENCE
 from pytest_datalake.lake.running import CLIENT_SETTINGS, Lake, adopt
+from pytest_datalake.matrix.routes import rule_links
 from pytest_datalake.matrix.selection import Selection, select
 from tests.bench.measuring import ROOT, BenchmarkError, Row, run
 
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_datalake.matrix.model import Auth, Endpoint, Identity, Link
+    from tests.bench.measuring import Ended
 
 LOGGER = logging.getLogger(__name__)
 
@@ -38,7 +45,7 @@ _GFAL_SETTINGS = Path("/etc/gfal2.d")
 
 
 @contextmanager
-def _directory() -> Iterator[Path]:
+def directory_for_a_lake() -> Iterator[Path]:
     """A short path that the daemons' own accounts can reach."""
     directory = Path(tempfile.mkdtemp(prefix="datalake-bench-", dir="/var/tmp"))
     directory.chmod(0o711)
@@ -49,46 +56,80 @@ def _directory() -> Iterator[Path]:
 
 
 @contextmanager
-def _running_lake(directory: Path) -> Iterator[tuple[Lake, float]]:
-    """The repository's lake, and the seconds that `datalake up` took."""
+def running_lake(directory: Path, matrix: Path = MATRIX) -> Iterator[tuple[Lake, Ended]]:
+    """A lake, the repository's own by default, and the `datalake up` that has put it up."""
     state = directory / "lake"
     try:
-        up_command = [sys.executable, "-m", "pytest_datalake.cli", "up", "--matrix", str(MATRIX)]
-        seconds = run([*up_command, "--state-dir", state], directory=directory).seconds
+        up_command = [sys.executable, "-m", "pytest_datalake.cli", "up", "--matrix", str(matrix)]
+        ended = run([*up_command, "--state-dir", state], directory=directory)
         lake = adopt(state)
         if lake is None:
             raise BenchmarkError(f"`datalake up` has ended, and no lake runs in {state}")
-        yield lake, seconds
+        yield lake, ended
     finally:
         lake = adopt(state)
         if lake is not None:
             lake.down()
 
 
-def up(*, runs: int) -> list[Row]:
-    """`datalake up` with the repository's matrix: seconds until every door answers, and memory then."""
-    seconds, memory = [], []
+def up(*, runs: int, matrix: Path = MATRIX) -> list[Row]:
+    """`datalake up`: seconds until everything answers and until Rucio has taken a rule, and memory then."""
+    seconds, until_a_rule, memory, storage_seconds, storage_memory = [], [], [], [], []
     for _ in range(runs):
-        with _directory() as directory, _running_lake(directory) as (lake, taken):
-            seconds.append(taken)
+        with directory_for_a_lake() as directory, running_lake(directory, matrix) as (lake, ended):
+            seconds.append(ended.seconds)
+            until_a_rule.append(ended.seconds + _add_a_rule(lake, directory))
             memory.append(lake.memory())
-            doors = len(lake.matrix.endpoints)
+            storage_seconds.append(max(float(moment) for moment in _STORAGE_ANSWERS.findall(ended.output)))
+            storage_memory.append(_storage_memory(lake))
+            matrix_of_lake = lake.matrix
+            services = len(lake.status()["services"])
+    doors = f"{len(matrix_of_lake.endpoints)} endpoints of {len(matrix_of_lake.sites)} sites"
     return [
+        _lake_row(f"`datalake up`, {doors} and {services} services", seconds, "{:.1f} s"),
+        _lake_row(f"of that, until {doors} answered", storage_seconds, "{:.1f} s"),
         Row(
-            what=f"`datalake up`, {doors} endpoints",
-            value=f"{statistics.median(seconds):.1f} s",
-            compared="",
-            ratio="",
+            what="from `datalake up` until Rucio has taken a rule",
+            value=f"{statistics.median(until_a_rule):.1f} s",
+            compared="design: 20 s",
+            ratio=f"{statistics.median(until_a_rule) / 20:.2f}",
             runs=runs,
         ),
-        Row(
-            what="memory of that lake (PSS)",
-            value=f"{statistics.median(memory):.0f} MiB",
-            compared="",
-            ratio="",
-            runs=runs,
-        ),
+        _lake_row("memory of that lake (PSS)", memory, "{:.0f} MiB"),
+        _lake_row("of that, storage daemons", storage_memory, "{:.0f} MiB"),
     ]
+
+
+_STORAGE_ANSWERS = re.compile(r"^ *([0-9.]+) s  \S+/\S+ answers$", re.MULTILINE)
+"""What `datalake up` says of a process of an RSE; those of services have no slash in their names."""
+
+
+def _storage_memory(lake: Lake) -> float:
+    """MiB that the processes of all RSEs hold, shared pages counted once (PSS)."""
+    sites = lake.status()["sites"].values()
+    rses = [rse for site in sites for rse in site["rses"].values()]
+    daemons = [psutil.Process(one["pid"]) for rse in rses for one in rse["processes"].values()]
+    everything = [one for daemon in daemons for one in (daemon, *daemon.children(recursive=True))]
+    return float(sum(one.memory_full_info().pss for one in everything)) / 2**20
+
+
+def _lake_row(what: str, measured: Sequence[float], form: str) -> Row:
+    value = form.format(statistics.median(measured))
+    return Row(what=what, value=value, compared="", ratio="", runs=len(measured))
+
+
+def _add_a_rule(lake: Lake, directory: Path) -> float:
+    """Seconds that it takes to log in, register a file and ask for a copy of it."""
+    member = next(one for one in lake.matrix.identities if one.experiment)
+    scope = lake.matrix.experiment(member.experiment).rucio_scope
+    link = next(one for one in rule_links(lake.matrix) if not one.multihop)
+    started = time.monotonic()
+    identities = Identities(lake.matrix, directory, (member.experiment,))
+    rucio = RucioLogins(lake.matrix, identities, directory, timeout=_COPY_SECONDS)(member)
+    file = File(scope=scope, name="bench/first", size=1, adler32="00320032")
+    rucio.add_files(link.source.rse, [file])
+    rucio.add_rule([file.did], link.destination.rse, lifetime=3600)
+    return time.monotonic() - started
 
 
 def transfer_matrix(*, runs: int, workers: int, links: int | None, longest: float) -> list[Row]:
@@ -100,7 +141,7 @@ def transfer_matrix(*, runs: int, workers: int, links: int | None, longest: floa
         links: only so many, evenly spread; None: all.
         longest: seconds after which the loop stops, and its time is extrapolated.
     """
-    with _directory() as directory, _running_lake(directory) as (lake, _):
+    with directory_for_a_lake() as directory, running_lake(directory) as (lake, _):
         chosen = _spread(select(lake.matrix, Selection()).links, links)
         loop = GfalLoop(lake, directory)
         done, serial, failed = loop.copy_all(chosen, longest=longest)

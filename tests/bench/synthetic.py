@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-HEAVY = ("cryptography", "gfal2", "hypothesis", "jinja2", "joserfc", "pydantic", "rucio", "yaml")
+HEAVY = ("cryptography", "gfal2", "hypothesis", "jinja2", "joserfc", "pydantic", "rucio", "stomp", "yaml")
 """Modules that a worker must not load to start up."""
 
 _HEAD = """\

@@ -233,4 +233,4 @@ def test_a_phone_need_not_scroll_sideways(window: Window, nightly: Path) -> None
 
 def test_outcomes_differ_in_more_than_colour(page: Window) -> None:
     signs = page.run("return [...document.querySelectorAll('.legend i')].map(sign => sign.innerText)")
-    assert len(signs) == len(set(signs)) == 6
+    assert len(signs) == len(set(signs)) == 7

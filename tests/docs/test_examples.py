@@ -91,6 +91,9 @@ def test_yaml_loads(example: Example) -> None:
             "[x509-voms]", "[token-scope]"
         )
         assert len(parse(lake + text, "lake.yaml").known_issues) == len(shown)
+    elif text.startswith("downtimes"):
+        lake = LAKE.replace("protocol: memory", "protocol: root") + text
+        assert len(parse(lake, "lake.yaml").downtimes) == len(yaml.safe_load(text)["downtimes"])
     elif text.startswith("version"):
         assert parse(text, "lake.yaml").endpoints
     else:

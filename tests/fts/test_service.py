@@ -206,20 +206,23 @@ def test_a_ban_waits_or_cancels_and_is_for_administrators(lake: SmallLake) -> No
     assert lake.ended(job_id)[0]["job_state"] == "FINISHED"
 
 
-def test_limits_of_links_are_kept(lake: SmallLake) -> None:
+def test_limits_of_links_are_kept_and_the_urgent_goes_first(lake: SmallLake) -> None:
     source, there = lake.source("COMO", "root"), storage_of(lake.fresh("LEMAN", "root"))
     link = {"symbolicname": "slow", "source": storage_of(source), "destination": there, "max_active": 1}
     assert lake.call("POST", "/config/links", link).status == 403
     assert lake.call("POST", "/config/links", link, identity="robot").status == 201
     job_id = lake.submit(*((source, lake.fresh("LEMAN", "root")) for _ in range(3)))
-    assert lake.ended(job_id)[0]["job_state"] == "FINISHED"
+    urgent = lake.submit((source, lake.fresh("LEMAN", "root")), priority=5)
+    assert [job["job_state"] for job in lake.ended(job_id, urgent)] == ["FINISHED", "FINISHED"]
     assert lake.call("DELETE", "/config/links/slow", identity="robot").status == 204
-    own = [one for one in lake.messages("state") if one["job_id"] == job_id]
+    own = [one for one in lake.messages("state") if one["job_id"] in {job_id, urgent}]
     active = most = 0
     for one in own:
         active += {"ACTIVE": 1, "FINISHED": -1}.get(one["file_state"], 0)
         most = max(most, active)
     assert most == 1
+    started = [one["job_id"] for one in own if one["file_state"] == "ACTIVE"]
+    assert started == [job_id, urgent, job_id, job_id]
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_commands_show_and_stop_it(
     everything = watch(*pids(json.loads(capsys.readouterr().out)))
     assert cli.main(["down", *where]) == 0
     assert not everything.running_after(1)
-    assert sorted(one.name for one in lake.state_dir.iterdir()) == ["lake.lock", "up.lock"]
+    assert not lake.state_dir.exists()
     assert cli.main(["status", *where]) == 4
     assert "no lake runs" in capsys.readouterr().err
     assert cli.main(["down", *where]) == 0
@@ -306,3 +306,7 @@ def test_a_lake_elsewhere_is_not_started(one_site: Matrix, state_dir: Path) -> N
 def test_mistakes_are_told_without_a_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["up", "--matrix", str(tmp_path / "none.yaml")]) == 4
     assert "none.yaml" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["up", "--matrx", "none.yaml"])
+    assert ended.value.code == 4
+    assert "unrecognized arguments: --matrx" in capsys.readouterr().err

@@ -54,6 +54,12 @@ known_issues:
     reference: https://example.org/1
     symptom: SIG\\w+
     until: 2031-02-03
+downtimes:
+  - match: {site: COMO}
+    start: 2031-02-03T08:00Z
+    end: 2031-02-04 08:00+01:00
+    reason: new disks
+    reference: https://example.org/2
 """
 
 
@@ -98,6 +104,9 @@ def test_a_good_file_means_what_it_says(tmp_path: Path, monkeypatch: pytest.Monk
     )
     issue = matrix.known_issues[0]
     assert (issue.until, issue.strict, issue.location) == ("2031-02-03", True, f"{file}:35")
+    (downtime,) = matrix.downtimes
+    assert (downtime.start, downtime.end) == ("2031-02-03T08:00Z", "2031-02-04 08:00+01:00")
+    assert (downtime.match, downtime.location) == ((("site", "COMO"),), f"{file}:42")
     assert len(matrix.digest) == 16
 
 
@@ -109,7 +118,8 @@ def test_experiments_may_have_groups_and_areas_of_their_own() -> None:
 
 
 def test_names_that_yaml_takes_for_something_else_are_names() -> None:
-    matrix = parse(GOOD.replace("  COMO:", "  NO:", 1).replace("C*", "'NO'"), "lake.yaml")
+    text = GOOD.replace("  COMO:", "  NO:", 1).replace("C*", "'NO'").replace("site: COMO", "site: 'NO'")
+    matrix = parse(text, "lake.yaml")
     assert matrix.sites == ("NO", "OHRID")
 
 
@@ -252,6 +262,42 @@ def test_names_that_yaml_takes_for_something_else_are_names() -> None:
         ),
         ("reason: r", 'reason: ""', "37:13: known_issues.0.reason: must not be empty"),
         (
+            "{site: COMO}",
+            "{site: COMOO}",
+            "42:19: downtimes.0.match.site: 'COMOO' matches no site of this lake; did you mean 'COMO'?",
+        ),
+        (
+            "{site: COMO}",
+            "{sites: COMO}",
+            "42:13: downtimes.0.match.sites: unknown key 'sites'; did you mean 'site'?",
+        ),
+        ("{site: COMO}", "{}", "42:12: downtimes.0.match: must not be empty"),
+        (
+            "{site: COMO}",
+            "{source_rse: COMO-A, destination_rse: COMO-A}",
+            "42:12: downtimes.0.match: no cell and no link matches all of these together",
+        ),
+        (
+            "2031-02-03T08:00Z",
+            "2031-02-03T08:00",
+            "43:12: downtimes.0.start: must be a time with its zone, such as 2030-12-31T08:00Z",
+        ),
+        (
+            "2031-02-04 08:00+01:00",
+            "2031-02-04",
+            "44:10: downtimes.0.end: must be a time with its zone, such as 2030-12-31T08:00Z",
+        ),
+        (
+            "2031-02-04 08:00+01:00",
+            "2031-02-03T09:00+01:00",
+            "44:10: downtimes.0.end: must be later than 'start'",
+        ),
+        (
+            "    reference: https://example.org/2\n",
+            "",
+            "42:5: downtimes.0.reference: the key 'reference' is missing",
+        ),
+        (
             "match: {site: C*, auth: x509-voms}",
             "match: {}",
             (
@@ -270,7 +316,7 @@ def test_all_mistakes_are_said_at_once() -> None:
         GOOD.replace("version: 1", "version: one")
         .replace("qos: B", "qoss: B")
         .replace("protocol: davs", "protocol: dav")
-        .replace("reference:", "refrence:")
+        .replace("reference:", "refrence:", 1)
         .replace("experiment: ska", "experiment: lofar")
     )
     places = [line.split(": ", maxsplit=1)[0] for line in errors_of(text)]
@@ -288,9 +334,9 @@ def test_all_mistakes_are_said_at_once() -> None:
         ("a: 1\n--- \nb: 2\n", "2:1: this is not YAML"),
         ("a: \x07\n", "1:4: this is not YAML"),
         (GOOD.partition("sites:")[0] + "sites: {}\n", "11:8: sites: must not be empty"),
-        (GOOD + "vo: other\n", "41:1: vo: the key 'vo' stands on line 2 already"),
-        (GOOD + "? [a]\n: b\n", "41:3: a key must be text"),
-        (GOOD + "services: !!python/name:os.system\n", "41:1: services: the key 'services' stands"),
+        (GOOD + "vo: other\n", "47:1: vo: the key 'vo' stands on line 2 already"),
+        (GOOD + "? [a]\n: b\n", "47:3: a key must be text"),
+        (GOOD + "services: !!python/name:os.system\n", "47:1: services: the key 'services' stands"),
         (GOOD.replace("escape", "!!python/name:os.system x", 1), "2:5: vo: the tag"),
         (
             GOOD.replace("known_issues:", "known_issues: &k\n  - *k\n", 1),

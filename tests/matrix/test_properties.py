@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, get_args
 
@@ -18,6 +19,7 @@ from pytest_datalake.matrix.load import parse
 from pytest_datalake.matrix.model import (
     AUTHS,
     Cell,
+    Downtime,
     Endpoint,
     Experiment,
     Forge,
@@ -118,6 +120,14 @@ def matrices(draw: st.DrawFn) -> Matrix:
         until=draw(st.one_of(st.just(""), st.dates().map(str))),
         strict=draw(st.booleans()),
     )
+    start = draw(st.datetimes(max_value=datetime(9000, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001  # a bound
+    downtime = Downtime(
+        match=(("site", sites[0]),),
+        start=start.isoformat(),
+        end=(start + timedelta(days=1)).isoformat(),
+        reason=draw(TEXTS),
+        reference=draw(TEXTS),
+    )
     return Matrix(
         path="",
         digest="",
@@ -134,6 +144,7 @@ def matrices(draw: st.DrawFn) -> Matrix:
         ),
         services=tuple(draw(st.dictionaries(NAMES, st.just("https://h/x"), max_size=2)).items()),
         known_issues=(issue,) if draw(st.booleans()) else (),
+        downtimes=(downtime,) if draw(st.booleans()) else (),
     )
 
 
@@ -144,6 +155,7 @@ def without_place(matrix: Matrix) -> Matrix:
         digest="",
         endpoints=tuple(replace(endpoint, location="") for endpoint in matrix.endpoints),
         known_issues=tuple(replace(issue, location="") for issue in matrix.known_issues),
+        downtimes=tuple(replace(downtime, location="") for downtime in matrix.downtimes),
     )
 
 
@@ -152,7 +164,7 @@ def without_place(matrix: Matrix) -> Matrix:
 def test_what_is_dumped_loads_back(matrix: Matrix) -> None:
     loaded = parse(to_yaml(matrix), "/x/matrix.yaml")
     assert without_place(loaded) == matrix
-    assert loaded.digest == digest(matrix)
+    assert loaded.digest == digest(matrix) == digest(replace(matrix, downtimes=()))
     assert parse(to_yaml(loaded), "/x/matrix.yaml") == loaded
     assert pickle.loads(pickle.dumps(loaded)) == loaded  # noqa: S301  # our own bytes
 

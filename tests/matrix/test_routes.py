@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from pytest_datalake.matrix import routes
 from pytest_datalake.matrix.load import parse
 
@@ -85,16 +83,32 @@ def test_gridftp_is_not_routed() -> None:
     assert links(COMO=GRIDFTP, GARDA=GRIDFTP) == {}
 
 
-def test_why_there_is_no_route() -> None:
-    text = HEAD + XROOTD.format(site="COMO") + GRIDFTP.format(site="GARDA")
-    matrix = parse(text, "m.yaml")
-    assert routes.why_not(matrix, "COMO-A", "GARDA-A") == (
-        "no route: Rucio sends files by davs and root; COMO-A speaks davs, root and GARDA-A speaks gsiftp"
-    )
+def reasons(**technologies: str) -> dict[tuple[str, str], str]:
+    """Pair of RSEs that nothing joins -> why."""
+    text = HEAD + "".join(shape.format(site=site) for site, shape in technologies.items())
+    found = routes.unroutable(parse(text, "m.yaml"))
+    return {(source.rse, destination.rse): reason for source, destination, reason in found}
 
 
-@pytest.mark.parametrize("pair", [("COMO-A", "GARDA-A"), ("GARDA-A", "COMO-A")])
-def test_nothing_keeps_a_rule_from_a_route(pair: tuple[str, str]) -> None:
-    matrix = parse(HEAD + XROOTD.format(site="COMO") + XROOTD.format(site="GARDA"), "m.yaml")
-    assert routes.why_not(matrix, *pair) == ""
-    assert pair in routes.direct(matrix)
+def test_a_pair_without_a_common_protocol_has_no_route() -> None:
+    assert reasons(COMO=XROOTD, GARDA=GRIDFTP) == {
+        ("COMO-A", "GARDA-A"): "no route: Rucio sends files by davs and root; "
+        "COMO-A speaks davs, root and GARDA-A speaks gsiftp",
+        ("GARDA-A", "COMO-A"): "no route: Rucio sends files by davs and root; "
+        "GARDA-A speaks gsiftp and COMO-A speaks davs, root",
+    }
+
+
+def test_a_pair_that_nobody_joins_has_no_route() -> None:
+    found = reasons(COMO=APACHE, GARDA=APACHE)
+    assert set(found) == {("COMO-A", "GARDA-A"), ("GARDA-A", "COMO-A")}
+    assert all("neither end moves the bytes" in reason for reason in found.values())
+
+
+def test_every_pair_either_has_a_link_or_a_reason() -> None:
+    sites = {"COMO": APACHE, "GARDA": APACHE, "LEMAN": XROOTD, "OHRID": GRIDFTP}
+    joined = set(links(**sites))
+    left = {(source.removesuffix("-A"), there.removesuffix("-A")) for source, there in reasons(**sites)}
+    assert not joined & left
+    assert joined | left == {(one, other) for one in sites for other in sites if one != other}
+    assert left == {pair for pair in joined | left if "OHRID" in pair}

@@ -66,6 +66,19 @@ class LakeOf(Protocol):
 
 @pytest.fixture
 def lake_of() -> Iterator[LakeOf]:
+    with _lakes() as up:
+        yield up
+
+
+@pytest.fixture(scope="module")
+def shared_lake_of() -> Iterator[LakeOf]:
+    """For lakes that several tests break in turn: each says which services are broken, and how."""
+    with _lakes() as up:
+        yield up
+
+
+@contextlib.contextmanager
+def _lakes() -> Iterator[LakeOf]:
     with contextlib.ExitStack() as undo:
 
         def up(*services: str, **technologies: str) -> SmallLake:

@@ -130,6 +130,8 @@ class SmallLake:
         self._lake = composition.up(load(matrix_file), state_dir, detached=False, progress=lambda _line: None)
         undo.callback(self._lake.down)
         self._status = self._lake.status()
+        self._services: dict[str, int] = {}
+        self._changes: dict[str, str | None] = {}
         plan = json.loads((state_dir / "plan.json").read_text())
         self._plans: dict[str, dict[str, Any]] = {one["name"]: one for one in plan["processes"]}
         self._running: dict[str, psutil.Process] = {
@@ -151,6 +153,11 @@ class SmallLake:
     def doors(self, rse: str) -> list[tuple[str, int]]:
         """Addresses at which the RSE's daemon is reached."""
         return [(host, port) for host, port in self._plans[self._daemon(rse)]["ready"]]
+
+    @property
+    def jobs(self) -> Path:
+        """The transfer manager's database."""
+        return self._lake.state_dir / "fts" / "data" / "fts.db"
 
     def endpoints(self, rse: str) -> list[Endpoint]:
         """The RSE's endpoints with hosts and ports filled in."""
@@ -218,8 +225,16 @@ class SmallLake:
 
     def stop_service(self, name: str) -> None:
         """End a service at once."""
-        service = psutil.Process(self._status["services"][name]["pid"])
-        _end([service, *service.children(recursive=True)], signal.SIGKILL)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            service = psutil.Process(self._services.get(name) or self._status["services"][name]["pid"])
+            _end([service, *service.children(recursive=True)], signal.SIGKILL)
+        self._changes[name] = None
+
+    def change_services(self, changes: dict[str, str]) -> None:
+        """Have services run with their code changed, and all others as they are, on a shared lake."""
+        for name in {*self._changes, *changes}:
+            if self._changes.get(name, "") != changes.get(name, ""):
+                self.replace_service(name, changes.get(name, ""))
 
     def replace_service(self, name: str, changes: str) -> None:
         """End a service, and start it again with its code changed by a few lines of Python.
@@ -252,6 +267,7 @@ class SmallLake:
             )
         self.undo.callback(daemon.wait)
         self.undo.callback(daemon.kill)
+        self._services[name], self._changes[name] = daemon.pid, changes
         deadline = time.monotonic() + _SECONDS_TO_ANSWER
         with _watched(daemon.pid) as life:
             while not all(answers(*door) for door in plan["ready"]):

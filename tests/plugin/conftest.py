@@ -7,11 +7,9 @@ import os
 import re
 import select
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
+from pytest_datalake.drivers.ledger import read_intents
 from pytest_datalake.matrix.load import load
 
 if TYPE_CHECKING:
@@ -207,8 +206,7 @@ class Playground:
 
     def left_on_the_lake(self) -> int:
         """Directories that the ledger says something of a run may be in."""
-        with closing(sqlite3.connect(self.path / "state/ledger.sqlite")) as ledger:
-            return int(ledger.execute("SELECT count(*) FROM intents").fetchone()[0])
+        return len(read_intents(self.path / "state/ledger.sqlite"))
 
     def processes(self) -> list[psutil.Process]:
         """Those that were started by runs here: their temporary directory is this one's."""

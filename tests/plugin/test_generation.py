@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_datalake.fixtures import planning
-from tests.plugin.conftest import EVERYTHING, UPLOAD, matrix_of, rse
+from tests.plugin.conftest import EVERYTHING, HEAD, UPLOAD, matrix_of, rse
 
 if TYPE_CHECKING:
     from tests.plugin.conftest import Playground
@@ -94,6 +94,23 @@ def test_undeclared_is_not_generated_and_listed(playground: Playground) -> None:
         {"capability": "rename", "endpoint": "BETA-A.memory", "reason": "BETA-A does not declare rename"}
     ]
     assert ran.code == 0, ran.text
+
+
+def test_pairs_that_no_rule_joins_are_listed(playground: Playground) -> None:
+    rses = [rse(name, supports=f"{EVERYTHING}, rule") for name in ("alpha", "beta")]
+    services = "services: {rucio: https://rucio.invalid}\n"
+    playground.matrix(matrix_of(*rses, rse("gamma"), head=HEAD + services))
+    playground.suite(
+        f"{UPLOAD}\n@pytest.mark.capability('rule')\n@pytest.mark.layer('rule')\ndef test_rule(link): ...\n"
+    )
+    ran = playground.run()
+    assert "test_rule" not in " ".join(ran.outcomes)
+    listed = {(one["capability"], one["endpoint"]): one["reason"] for one in ran.rows[0]["unsupported"]}
+    assert set(listed) == {
+        ("rule", "ALPHA-A > BETA-A"), ("rule", "BETA-A > ALPHA-A"), ("rule", "GAMMA-A.memory")
+    }  # fmt: skip
+    assert listed["rule", "GAMMA-A.memory"] == "GAMMA-A does not declare rule"
+    assert "no route: Rucio sends files by davs and root" in listed["rule", "ALPHA-A > BETA-A"]
 
 
 @pytest.mark.parametrize(

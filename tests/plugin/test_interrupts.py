@@ -74,7 +74,7 @@ def test_sigterm_ends_with_a_report(playground: Playground) -> None:
     assert playground.left_on_the_lake() == 0
 
 
-@pytest.mark.parametrize("workers", [[], ["-n8"]], ids=["alone", "workers"])
+@pytest.mark.parametrize("workers", [[], ["-n32"]], ids=["alone", "workers"])
 def test_second_control_c_gives_up_the_sweep(playground: Playground, workers: list[str]) -> None:
     playground.matrix(matrix_of(rse("alpha")))
     (playground.path / "conftest.py").write_text(

@@ -80,12 +80,20 @@ def test_selection_that_matches_nothing_names_the_nearest(
 
 
 @pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["alone", "workers"])
-@pytest.mark.parametrize("option", ["--report-dir", "--state-dir"])
-def test_directory_that_cannot_be_written(playground: Playground, workers: list[str], option: str) -> None:
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--report-dir", "file/below: Not a directory"),
+        ("--state-dir", "file/below cannot be written: Not a directory"),
+    ],
+)
+def test_directory_that_cannot_be_written(
+    playground: Playground, workers: list[str], option: str, said: str
+) -> None:
     (playground.path / "file").touch()
     playground.suite(UPLOAD)
     ran = playground.run("suites", *workers, last=[f"{option}=file/below"])
-    told(ran, 4, "file/below: Not a directory", option)
+    told(ran, 4, said, option)
     assert "passed" not in ran.text
 
 
@@ -149,14 +157,18 @@ def test_start_without_matrix_is_light(playground: Playground) -> None:
     assert ran.code == 0, ran.text
 
 
-def test_workers_start_light(playground: Playground) -> None:
-    playground.suite(
-        "import sys\n"
-        "def test_light(cell):\n"
-        f"    assert not sorted({HEAVY | {'pytest_html.plugin'}!r} & set(sys.modules))\n"
+def test_workers_stay_light(playground: Playground) -> None:
+    (playground.path / "conftest.py").write_text(
+        "import os, pathlib, sys\n"
+        "def pytest_unconfigure(config):\n"
+        "    if hasattr(config, 'workerinput'):\n"
+        f"        loaded = sorted({HEAVY | {'pytest_html.plugin'}!r} & set(sys.modules))\n"
+        "        pathlib.Path(f'loaded-{os.getpid()}').write_text(' '.join(loaded))\n"
     )
-    ran = playground.run("suites", "-n2", "-p", "no:hypothesispytest")
+    playground.suite("def test_light(cell): ...")
+    ran = playground.run("suites", "-n2")
     assert ran.code == 0, ran.text
+    assert [note.read_text() for note in playground.path.glob("loaded-*")] == ["", ""]
 
 
 def test_matrix_is_looked_for_where_the_suites_are_named(playground: Playground) -> None:

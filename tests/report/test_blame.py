@@ -357,3 +357,18 @@ def test_thin_evidence_is_gathered_by_what_the_texts_blame() -> None:
             tests[number] = replace(row, outcome="failed", reason=text)
     (fault,) = blame(tests, endpoints)
     assert (fault.kind, fault.where, fault.sites, fault.count) == ("single", "S1-A.davs", ("S1",), 2)
+    assert (fault.sentence, fault.of) == ("S1-A.davs refuses access in a few copies", 28)
+    assert "too few" in fault.evidence[0]
+
+
+def test_thin_evidence_of_several_sorts_is_one_fault() -> None:
+    endpoints = lake(8)
+    tests = copies(endpoints, lambda _copy: False)
+    refused, late = "SOURCE HTTP 403", "SOURCE timed out"
+    answers = {"S3-A.davs": refused, "S4-A.davs": refused, "S6-A.davs": late}
+    for number, row in enumerate(tests):
+        if row.source == "S1-A.davs" and row.auth == "x509-voms" and row.destination in answers:
+            tests[number] = replace(row, outcome="failed", reason=answers[row.destination])
+    faults = [fault for fault in blame(tests, endpoints) if fault.kind == "single"]
+    assert len({fault.key for fault in faults}) == len(faults)
+    assert sum(fault.count for fault in blame(tests, endpoints)) == 3

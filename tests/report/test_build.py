@@ -111,6 +111,26 @@ def test_the_page_shows_every_result_and_loads_nothing(tmp_path: Path, broken_ru
     assert not re.search(r"fetch\(|XMLHttpRequest|WebSocket|innerHTML|eval\(", "".join(page.scripts))
 
 
+def test_scattered_failures_do_not_hide_the_faults(tmp_path: Path, broken_run: list[Row]) -> None:
+    passing = [row for row in broken_run if isinstance(row, TestRow) and row.link and row.outcome == "passed"]
+    chosen = {row.nodeid for row in passing[::40]}
+    rows = [
+        replace(row, outcome="failed", reason="Connection reset by peer")
+        if isinstance(row, TestRow) and row.nodeid in chosen
+        else row
+        for row in broken_run
+    ]
+    verdict = make([write(tmp_path, rows)], tmp_path).verdict
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    cards, _, others = text.partition('<ol class="faults">')[2].partition("</ol>")
+    others = others.partition("</section>")[0]
+    assert "OHRID refuses tokens as destination over davs" in cards
+    assert "the test run itself failed" in cards
+    assert "too little else did" not in cards
+    shown = [int(number) for number in re.findall(r'data-fault="(\d+)"', cards + others)]
+    assert sorted(shown) == list(range(len(verdict.faults)))
+
+
 def test_hostile_texts_stay_texts(tmp_path: Path, green_run: list[Row]) -> None:
     run, first, second, *rest = green_run
     assert isinstance(run, RunRow)

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_datalake.report.coverage_change import Coverage, compare
 from pytest_datalake.report.known_issues import known_issues
-from pytest_datalake.report.rows import KnownIssueRow, Outcome, TestRow
+from pytest_datalake.report.rows import KnownIssueRow, Outcome, RunRow, TestRow
 
 AT = "2026-11-22T02:00:00+00:00"
 ISSUE = KnownIssueRow(reason="partial reads end early", reference="https://example.org/1", until="2027-06-01")
@@ -50,3 +51,20 @@ def test_only_addresses_of_the_web_are_links() -> None:
 
 def test_a_plain_failure_is_none() -> None:
     assert known_issues([replace(ROW, outcome="failed", known_issue=None)], AT) == ()
+
+
+def test_a_change_of_the_list_is_said() -> None:
+    run = RunRow(run_id="r1", started=AT, known_issues=(ISSUE, replace(ISSUE, reason="old", where="site A")))
+    later = replace(
+        run,
+        run_id="r2",
+        known_issues=(replace(ISSUE, until="2028-01-01"), replace(ISSUE, reason="old", where="site *")),
+    )
+    assert compare(Coverage.of(run), Coverage.of(later)).lines == (
+        "known issue new: old (site *; https://example.org/1)",
+        "known issue gone: old (site A; https://example.org/1)",
+        (
+            "known issue: partial reads end early (everywhere; https://example.org/1): until 2028-01-01, "
+            "before 2027-06-01"
+        ),
+    )

@@ -173,4 +173,4 @@ def test_missing_fields_are_empty() -> None:
     row = RunRow.from_json({"run_id": "r", "future": 1})
     assert row == replace(RunRow(run_id="r"), schema_version=row.schema_version)
     assert row.matrix == MatrixReference()
-    assert set(OUTCOMES) == {"passed", "failed", "error", "known-issue", "fixed", "not-run"}
+    assert set(OUTCOMES) == {"passed", "failed", "error", "known-issue", "downtime", "fixed", "not-run"}

@@ -57,6 +57,19 @@ def test_partners_read_that_it_is_not_theirs(broken_run: list[Row]) -> None:
     assert "token lacks storage.create" not in text.partition('id="matrix"')[0]
 
 
+def test_a_single_failure_is_perhaps_that_of_both_ends(broken_run: list[Row]) -> None:
+    pages = pages_of(broken_run)
+    for site, partner in (("SAIMAA", "VANERN"), ("VANERN", "SAIMAA")):
+        text = pages[f"{site}.html"]
+        assert "1 failure, perhaps yours</h1>" in text
+        part = text.partition('<section id="unclear">')[2].partition("</section>")[0]
+        assert "SAIMAA-A.gsiftp → VANERN-B.gsiftp by x509-voms" in part
+        assert "checksum of the copy is 00000001" in part
+        assert "test_file_arrives_intact[SAIMAA" in part
+        assert f'id="mend">\n{partner}' not in text
+    assert [name for name, text in pages.items() if 'id="unclear"' in text] == ["SAIMAA.html", "VANERN.html"]
+
+
 def test_the_end_that_answered_is_named(broken_run: list[Row]) -> None:
     said = "Copy failed (3rd pull). Last attempt: Remote side failed with status code 403"
     rows = [
@@ -74,6 +87,14 @@ def test_each_site_sees_its_own_servers_logs_only(broken_run: list[Row]) -> None
     assert "authz: no rule for /escape/ska" in pages["OHRID.html"]
     assert [name for name, text in pages.items() if "/data/como" in text] == []
     assert [name for name, text in pages.items() if "no rule for" in text] == ["OHRID.html"]
+
+
+def test_a_site_reads_what_services_logged_of_its_copies(broken_run: list[Row]) -> None:
+    logs = {"fts": "job 7, file 1: FAILED 403", "unknown": "whatever it is"}
+    text = pages_of(refused(broken_run, logs=logs))["OHRID.html"]
+    assert "What the transfer manager logged" in text
+    assert "job 7, file 1: FAILED 403" in text
+    assert "whatever it is" not in text
 
 
 def test_no_secret_gets_into_a_page(broken_run: list[Row]) -> None:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import shutil
-import signal
-import subprocess
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
 
 from pytest_datalake.clients.rucio import Login, Rucio
 from pytest_datalake.errors import ServiceError
 from pytest_datalake.lake import composition
-from pytest_datalake.lake.keeper import answers
+from pytest_datalake.lake.revival import Services
 from pytest_datalake.matrix.load import parse
 
 if TYPE_CHECKING:
@@ -60,15 +56,11 @@ class RucioLake:
         self.state_dir = home / "state"
         self._home = home
         self.lake = composition.up(matrix, self.state_dir, detached=detached, progress=lambda _line: None)
-        self._plans = {
-            one["name"]: one for one in json.loads((self.state_dir / "plan.json").read_text())["processes"]
-        }
-        self._started: list[subprocess.Popen[bytes]] = []
+        self._services = Services(self.lake)
 
-    @property
-    def pids(self) -> dict[str, int]:
-        """Service -> its process."""
-        return {name: one["pid"] for name, one in self.lake.status()["services"].items()}
+    def pid(self, service: str) -> int:
+        """Of the process that serves now."""
+        return self._services.pid(service)
 
     def log_in(self, name: str = "ska", auth: RucioAuth = "userpass", *, timeout: float = 20) -> Rucio:
         """Rucio as somebody."""
@@ -88,54 +80,45 @@ class RucioLake:
 
     def kill(self, service: str) -> None:
         """End a service and all that it started at once."""
-        process = psutil.Process(self.pids[service])
-        for one in (process, *process.children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
-            process.wait(timeout=10)
+        self._services.kill(service)
 
     def start_again(self, service: str) -> None:
         """Start a service as the keeper did, and wait until it answers."""
-        plan = self._plans[service]
-        with Path(plan["output"]).open("ab") as output:
-            self._started.append(
-                subprocess.Popen(
-                    plan["command"],
-                    env=plan["environment"],
-                    cwd=plan["working_directory"],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,
-                )
-            )
-        deadline = time.monotonic() + _SECONDS_TO_ANSWER
-        while not all(answers(*door) for door in plan["ready"]):
-            assert time.monotonic() < deadline, f"{service} does not answer again"
+        self._services.start(service)
 
     def close(self) -> None:
         """Stop everything."""
-        for one in self._started:
-            one.send_signal(signal.SIGTERM)
+        self._services.close()
         self.lake.down()
-        for one in self._started:
-            one.wait()
 
 
-@pytest.fixture
-def rucio_lake() -> Iterator[RucioLake]:
+@contextmanager
+def _running(*, detached: bool) -> Iterator[RucioLake]:
     # not tmp_path: its parents are closed to other accounts, and too long for unix sockets
     home = Path(tempfile.mkdtemp(prefix="rucio-", dir="/var/tmp"))
     home.chmod(0o711)
     lake = None
     try:
-        lake = RucioLake(home, detached=True)
+        lake = RucioLake(home, detached=detached)
         yield lake
     finally:
         if lake is not None:
             lake.close()
         shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def rucio_lake() -> Iterator[RucioLake]:
+    """Shared: a test that kills one of its services starts that again."""
+    with _running(detached=False) as lake:
+        yield lake
+
+
+@pytest.fixture
+def own_rucio_lake() -> Iterator[RucioLake]:
+    """For a test that ends the lake itself."""
+    with _running(detached=True) as lake:
+        yield lake
 
 
 @pytest.fixture

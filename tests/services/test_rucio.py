@@ -24,14 +24,17 @@ if TYPE_CHECKING:
     from .conftest import RucioLake
 
 OURS = "pytest-datalake/20260101t000000-000000"
-BROKEN = File(scope="ska", name="pytest-datalake/x/file", size=10, adler32="00000001")
+
+
+def missing_file(name: str) -> File:
+    return File(scope="ska", name=f"pytest-datalake/x/{name}", size=10, adler32="00000001")
 
 
 def test_rucio_serves_its_own_client_and_says_what_runs(rucio_lake: RucioLake) -> None:
     services = rucio_lake.lake.status()["services"]
     assert set(services) == {"issuer", "fts", "postgresql", "activemq", "rucio", "rucio-daemons"}
-    for service in services.values():
-        os.kill(service["pid"], 0)
+    for name, service in services.items():
+        os.kill(rucio_lake.pid(name), 0)
         assert Path(service["log"]).is_file()
     configuration = rucio_lake.state_dir / "client" / "rucio.cfg"
     configuration.parent.mkdir(mode=0o700)
@@ -62,15 +65,12 @@ def test_nothing_registered_is_lost_when_the_database_is_killed(
     rucio_lake: RucioLake, answers_again: Callable[[Rucio], None]
 ) -> None:
     rucio = rucio_lake.log_in()
-    registered = [
-        File(scope="ska", name=f"pytest-datalake/x/{number}", size=10, adler32="00000001")
-        for number in range(50)
-    ]
+    registered = [missing_file(f"registered-{number}") for number in range(50)]
     rucio.add_files("COMO-A", registered)
     rucio_lake.kill("postgresql")
     started = time.monotonic()
     with pytest.raises(ServiceError, match="Rucio at https://localhost") as fault:
-        rucio.add_files("COMO-A", [BROKEN])
+        rucio.add_files("COMO-A", [missing_file("too-late")])
     assert time.monotonic() - started < 60
     assert fault.value.service == "rucio"
     rucio_lake.start_again("postgresql")
@@ -80,9 +80,10 @@ def test_nothing_registered_is_lost_when_the_database_is_killed(
 
 def test_a_rule_outlives_the_daemons(rucio_lake: RucioLake) -> None:
     rucio = rucio_lake.log_in()
-    rucio.add_files("COMO-A", [BROKEN])
+    broken = missing_file("broken")
+    rucio.add_files("COMO-A", [broken])
     rucio_lake.kill("rucio-daemons")
-    (rule,) = rucio.add_rule([BROKEN.did], "GARDA-A", lifetime=3600, source="COMO-A")
+    (rule,) = rucio.add_rule([broken.did], "GARDA-A", lifetime=3600, source="COMO-A")
     assert rucio.rule(rule).state == "REPLICATING"
     assert rucio_lake.lake.status()["services"]["rucio-daemons"]["ended"] == "killed by SIGKILL"
     rucio_lake.start_again("rucio-daemons")
@@ -110,7 +111,7 @@ def test_the_sweep_leaves_neither_rules_nor_replicas_of_a_run(rucio_lake: RucioL
 
 def test_rucio_that_does_not_answer_is_a_service_in_trouble(rucio_lake: RucioLake) -> None:
     rucio = rucio_lake.log_in(timeout=2)
-    server = psutil.Process(rucio_lake.pids["rucio"])
+    server = psutil.Process(rucio_lake.pid("rucio"))
     processes = [server, *server.children(recursive=True)]
     for one in processes:
         one.suspend()
@@ -121,5 +122,7 @@ def test_rucio_that_does_not_answer_is_a_service_in_trouble(rucio_lake: RucioLak
     for one in processes:
         one.resume()
     rucio_lake.kill("rucio")
-    with pytest.raises(ServiceError):
+    with pytest.raises(ServiceError, match="does not answer"):
         rucio.whoami()
+    rucio_lake.start_again("rucio")
+    assert rucio.whoami() == "ska"

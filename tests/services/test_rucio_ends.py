@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 _SECONDS = 10
 
 
-def test_a_killed_keeper_and_database_leave_nothing(rucio_lake: RucioLake) -> None:
-    state = rucio_lake.state_dir
+def test_a_killed_keeper_and_database_leave_nothing(own_rucio_lake: RucioLake) -> None:
+    state = own_rucio_lake.state_dir
     identifier = (state / "rucio/database/cluster/postmaster.pid").read_text().splitlines()[6].split()[1]
     assert identifier in _shared_memory()
-    keeper = psutil.Process(rucio_lake.lake.status()["keeper"]["pid"])
+    keeper = psutil.Process(own_rucio_lake.lake.status()["keeper"]["pid"])
     below = [keeper, *keeper.children(recursive=True)]
-    os.kill(rucio_lake.pids["postgresql"], signal.SIGKILL)  # it cannot tidy up after itself
+    os.kill(own_rucio_lake.pid("postgresql"), signal.SIGKILL)  # it cannot tidy up after itself
     keeper.kill()
     psutil.wait_procs([keeper], timeout=_SECONDS)
     tidy(state)
@@ -45,6 +45,7 @@ def test_secrets_are_in_no_log(rucio_lake: RucioLake) -> None:
     secrets = [Path(one.password_file).read_text() for one in matrix.identities]
     issuers = json.loads((rucio_lake.state_dir / "rucio/etc/idpsecrets.json").read_text())
     secrets.append(issuers["lake"]["client_secret"])
+    secrets.append((rucio_lake.state_dir / "fts/broker-password").read_text())
     logs = list(rucio_lake.state_dir.rglob("*.out"))
     assert logs
     for log in logs:

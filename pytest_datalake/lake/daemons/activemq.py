@@ -1,10 +1,11 @@
-"""Apache ActiveMQ, which speaks STOMP to one user: Rucio's broker of traces and events.
+"""Apache ActiveMQ, which speaks STOMP: for Rucio's traces and events and the transfer manager's messages.
 
 Messages live in memory alone: those that nobody has fetched end with the broker.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import quoteattr
 
@@ -12,16 +13,15 @@ from pytest_datalake.lake.daemons.api import Process
 from pytest_datalake.lake.daemons.files import make_directory, need, write_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pytest_datalake.lake.daemons.api import Account
 
-USER = "rucio"
-
 _JAR = "/usr/share/activemq/bin/activemq.jar"
 
 _CONFIGURATION = """\
-<!-- broker of traces and events -->
+<!-- broker of traces, events and monitoring messages -->
 <beans xmlns="http://www.springframework.org/schema/beans" \
 xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" \
 xsi:schemaLocation="http://www.springframework.org/schema/beans \
@@ -31,7 +31,7 @@ http://activemq.apache.org/schema/core http://activemq.apache.org/schema/core/ac
 dataDirectory={data} schedulePeriodForDestinationPurge="0">
     <plugins>
       <simpleAuthenticationPlugin anonymousAccessAllowed="false">
-        <users><authenticationUser username={user} password={password} groups="users"/></users>
+        <users>{users}</users>
       </simpleAuthenticationPlugin>
     </plugins>
     <systemUsage>
@@ -48,15 +48,33 @@ dataDirectory={data} schedulePeriodForDestinationPurge="0">
 </beans>
 """
 
+_USER = '<authenticationUser username={name} password={password} groups="users"/>'
 
-def prepare(directory: Path, *, account: Account, port: int, password: str) -> Process:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """Where the broker listens, on loopback, and who may speak to it.
+
+    Attributes:
+        passwords: by name of the user.
+    """
+
+    port: int
+    passwords: Mapping[str, str] = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        """Where it speaks STOMP."""
+        return f"stomp://127.0.0.1:{self.port}"
+
+
+def prepare(directory: Path, *, account: Account, broker: Broker) -> Process:
     """Write the configuration and say how the broker is started.
 
     Args:
         directory: private, of the account.
         account: who the broker runs as.
-        port: for STOMP, on loopback.
-        password: of ``USER``.
+        broker: its port and users.
 
     Raises:
         UsageError: ActiveMQ or Java is not installed.
@@ -67,9 +85,7 @@ def prepare(directory: Path, *, account: Account, port: int, password: str) -> P
     data = make_directory(directory / "data", account)
     configuration = write_file(
         directory / "activemq.xml",
-        _CONFIGURATION.format(
-            data=quoteattr(str(data)), user=quoteattr(USER), password=quoteattr(password), port=port
-        ),
+        _CONFIGURATION.format(data=quoteattr(str(data)), users=_users(broker.passwords), port=broker.port),
         account,
     )
     properties = {
@@ -93,8 +109,15 @@ def prepare(directory: Path, *, account: Account, port: int, password: str) -> P
             *("-jar", jar, "start", f"xbean:file:{configuration}"),
         ),
         environment={"PATH": "/usr/bin:/bin", "HOME": str(directory), "LANG": "C.UTF-8"},
-        ready=(("127.0.0.1", port),),
+        ready=(("127.0.0.1", broker.port),),
         log=logs / "activemq.out",
         config=configuration,
         working_directory=directory,
+    )
+
+
+def _users(passwords: Mapping[str, str]) -> str:
+    return "".join(
+        _USER.format(name=quoteattr(name), password=quoteattr(password))
+        for name, password in passwords.items()
     )

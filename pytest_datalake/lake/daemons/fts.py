@@ -18,10 +18,14 @@ from pytest_datalake.lake.state import write_private
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from pytest_datalake.lake.daemons.activemq import Broker
     from pytest_datalake.lake.daemons.api import Account, AuthorityPaths
     from pytest_datalake.matrix.model import Endpoint
 
 HOST = "localhost"
+USER = "fts"
+"""Name of its user at the broker."""
+
 CONFIG = "fts.json"
 MESSAGES = "messages.jsonl"
 
@@ -43,6 +47,7 @@ def prepare(
     endpoints: Iterable[Endpoint],
     object_stores: Mapping[str, Path],
     delegated: Sequence[Path] = (),
+    broker: Broker | None = None,
 ) -> Process:
     """Write the settings of the transfer manager and say how it is started.
 
@@ -59,6 +64,7 @@ def prepare(
         endpoints: of the lake, with hosts and ports: their limits and what they can do in third-party copies.
         object_stores: ``scheme://host:port`` -> JSON file with the keys of an object store.
         delegated: proxies of holders who never delegate.
+        broker: takes its messages, and knows ``USER``; None: they stay in a file.
 
     Raises:
         UsageError: gfal2 is missing.
@@ -68,6 +74,9 @@ def prepare(
     data = make_directory(directory / "data", account)
     for name, content in (("host.pem", host_certificate), ("host.key", host_key)):
         write_private(directory / name, content)
+    password = directory / "broker-password"
+    if broker is not None:
+        write_private(password, broker.passwords[USER])
     settings = Settings(
         url=f"https://{HOST}:{port}",
         port=port,
@@ -86,6 +95,9 @@ def prepare(
         storages={storage_of(one.url("/")): _storage(one) for one in endpoints},
         uid=account.uid if account.drop else None,
         gid=account.gid if account.drop else None,
+        broker_port=broker.port if broker else None,
+        broker_user=USER if broker else "",
+        broker_password_file=str(password) if broker else "",
     )
     config = directory / CONFIG
     write_private(config, settings.to_json())

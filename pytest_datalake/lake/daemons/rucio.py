@@ -23,9 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pytest_datalake.lake.daemons.activemq import Broker
     from pytest_datalake.lake.daemons.api import Account, AuthorityPaths
 
-PORTS = 3
+PORTS = 2
+
+USER = "rucio"
+"""Name of its user at the broker."""
 
 AUDIENCE = "rucio"
 """The ``aud`` of tokens for Rucio."""
@@ -126,6 +130,7 @@ class RucioPlan:
         directory: private, of the account.
         ports: as many as ``PORTS`` says; the first is the REST server's.
         proxy: PEM of the proxy by which Rucio acts, its key included.
+        broker: knows ``USER``.
         catalogue: what ``lake.catalogue`` made of the matrix.
         client_id, client_secret: by which Rucio gets tokens from the issuer.
     """
@@ -138,6 +143,7 @@ class RucioPlan:
     host_key: bytes = field(repr=False)
     proxy: bytes = field(repr=False)
     authorities: AuthorityPaths
+    broker: Broker
     catalogue: Mapping[str, Any]
     client_id: str
     client_secret: str = field(repr=False)
@@ -156,7 +162,7 @@ def prepare(plan: RucioPlan) -> tuple[Process, ...]:
     """
     installed = environment("rucio")
     directory, account = plan.directory, plan.account
-    server_port, database_port, broker_port = plan.ports
+    server_port, database_port = plan.ports
     etc = make_directory(directory / "etc", account)
     logs = make_directory(directory / "log", account)
     policy = make_directory(directory / "lake_policy", account)
@@ -169,12 +175,8 @@ def prepare(plan: RucioPlan) -> tuple[Process, ...]:
         template=installed / "cluster",
         password=password,
     )
-    broker_password = secrets.token_urlsafe(24)
     broker = activemq.prepare(
-        make_directory(directory / "activemq", account),
-        account=account,
-        port=broker_port,
-        password=broker_password,
+        make_directory(directory / "activemq", account), account=account, broker=plan.broker
     )
     proxy = write_file(etc / "proxy.pem", plan.proxy.decode(), account)
     configuration = write_file(
@@ -188,9 +190,9 @@ def prepare(plan: RucioPlan) -> tuple[Process, ...]:
             password=password,
             database_port=database_port,
             audience=AUDIENCE,
-            broker_port=broker_port,
-            broker_user=activemq.USER,
-            broker_password=broker_password,
+            broker_port=plan.broker.port,
+            broker_user=USER,
+            broker_password=plan.broker.passwords[USER],
             vo=plan.vo,
         ),
         account,

@@ -30,11 +30,12 @@ def main() -> None:
     from pytest_datalake.lake.fts.service import Service
 
     delegated = tuple(Path(path).read_bytes() for path in settings.delegated)
+    password = Path(settings.broker_password_file).read_text() if settings.broker_password_file else ""
     keys = {storage: json.loads(Path(path).read_text()) for storage, path in settings.object_stores.items()}
     with FtsServer(settings) as server:
         _load_late_modules()
         drop_privileges(settings)
-        server.service = service = Service(settings, nursery, keys)
+        server.service = service = Service(settings, nursery, keys, broker_password=password)
         service.start(delegated)
         logging.getLogger(__name__).info("%s serves %s", NAME, settings.url)
         try:
@@ -57,6 +58,7 @@ def _load_late_modules() -> None:
     import cryptography.hazmat.primitives.asymmetric.rsa
     import cryptography.x509  # noqa: F401
     import joserfc.jwt  # noqa: F401
+    import stomp  # noqa: F401
 
     import pytest_datalake.credentials.holder  # noqa: F401
 

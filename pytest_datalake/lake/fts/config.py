@@ -35,6 +35,8 @@ class Settings:
         storage_limit: copies at the same time from, and to, a storage, unless it says otherwise.
         poll_interval: seconds between two looks at a tape system.
         uid, gid: account to become once everything is read and bound; None: stay who we are.
+        broker_port: where a message broker speaks STOMP, on loopback; None: messages stay in a file.
+        broker_user, broker_password_file: as whom the service speaks to it.
         default_retry: attempts after the first where a job leaves that to the service.
     """
 
@@ -60,6 +62,9 @@ class Settings:
     default_retry: int = 0
     uid: int | None = None
     gid: int | None = None
+    broker_port: int | None = None
+    broker_user: str = ""
+    broker_password_file: str = ""
 
     def to_json(self) -> str:
         """As it stands in the file; it names files and holds no secret."""

@@ -6,6 +6,7 @@ Knows nothing of HTTP, of processes and of gfal2. What it is told is how attempt
 from __future__ import annotations
 
 import errno
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pytest_datalake.lake.fts.submission import Submission
 
 MEBIBYTE = 1 << 20
+
+_log = logging.getLogger(__name__)
 
 
 class Lifecycle:
@@ -98,6 +101,15 @@ class Lifecycle:
                 self._archived(job, file, report)
             else:
                 self._copied(job, file, report)
+        _log.log(
+            logging.WARNING if report.scope else logging.INFO,
+            "job %s, file %d, %s to %s: %s",
+            job.job_id,
+            file_id,
+            file.source_surl,
+            file.dest_surl,
+            f"{file.file_state} {file.reason}".rstrip(),
+        )
 
     def _copied(self, job: Job, file: File, report: Report) -> None:
         now = self._clock()

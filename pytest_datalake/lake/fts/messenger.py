@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pytest_datalake.lake.fts.store import Store
@@ -17,11 +18,18 @@ _AT_ONCE = 500
 
 
 class Messenger:
-    """Delivers to one file, which only this service writes."""
+    """Delivers to one file, which only this service writes.
 
-    def __init__(self, store: Store, path: Path) -> None:
+    Args:
+        store: has the outbox.
+        path: of the file.
+        delivered: called when something was appended.
+    """
+
+    def __init__(self, store: Store, path: Path, delivered: Callable[[], None]) -> None:
         self._store = store
         self._path = path
+        self._delivered = delivered
 
     def deliver(self) -> None:
         """Empty the outbox."""
@@ -32,3 +40,4 @@ class Messenger:
                         json.dumps({"number": number, "topic": topic, "body": json.loads(body)}) + "\n"
                     )
             self._store.sent(waiting[-1][0])
+            self._delivered()

@@ -12,6 +12,7 @@ from pytest_datalake.lake.fts import admin_api, info_api, job_api
 from pytest_datalake.lake.fts.bans import Bans
 from pytest_datalake.lake.fts.delegation import Delegations
 from pytest_datalake.lake.fts.engine import Engine
+from pytest_datalake.lake.fts.herald import Herald
 from pytest_datalake.lake.fts.lifecycle import Lifecycle
 from pytest_datalake.lake.fts.limits import Limits
 from pytest_datalake.lake.fts.messenger import Messenger
@@ -41,9 +42,17 @@ class Service:
         settings: how it is set up.
         nursery: where its workers come from.
         keys: ``scheme://host:port`` -> access_key and secret_key of an object store.
+        broker_password: of the user that the settings name, where they name a broker.
     """
 
-    def __init__(self, settings: Settings, nursery: Nursery, keys: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        nursery: Nursery,
+        keys: Mapping[str, Mapping[str, str]],
+        *,
+        broker_password: str = "",
+    ) -> None:
         directory = Path(settings.directory)
         self.host = urlsplit(settings.url).hostname or "localhost"
         self.store = Store(directory / "fts.db")
@@ -53,7 +62,9 @@ class Service:
         self.bans = Bans(self.store, self.lifecycle)
         self.peers = Peers(settings)
         orders = Orders(settings, self.delegations, keys)
-        messenger = Messenger(self.store, directory / "messages.jsonl")
+        messages = directory / "messages.jsonl"
+        self._herald = Herald(settings, self.store, messages, password=broker_password)
+        messenger = Messenger(self.store, messages, self._herald.wake)
         self.engine = Engine(settings, self.lifecycle, orders, self.limits, nursery, messenger)
         self._default_retry = settings.default_retry
 
@@ -69,10 +80,12 @@ class Service:
         if again:
             _log.warning("%d transfers were running when the service ended: they are done again", again)
         self.engine.start()
+        self._herald.start()
 
     def stop(self) -> None:
         """End."""
         self.engine.stop()
+        self._herald.stop()
         self.store.close()
 
     def default_retry(self, vo: str) -> int:

@@ -109,6 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815  (the name is the standard library's)
 
     def do_POST(self) -> None:
+        client_id = "nobody known"
         try:
             form = self._form()
             if urlsplit(self.path).path != "/token":
@@ -117,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
             client_id, secret = self._client(form)
             response, claims = self.server.token_endpoint.grant(form, client_id=client_id, secret=secret)
         except RefusedError as refusal:
-            _log.info("refused: %s (%s)", refusal.error, refusal.description)
+            _log.info("refused for %r: %s (%s)", client_id, refusal.error, refusal.description)
             self._refuse(refusal)
             return
         _log.info(

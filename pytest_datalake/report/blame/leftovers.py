@@ -6,12 +6,14 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from pytest_datalake.report.blame.fault import Fault
-from pytest_datalake.report.blame.texts import accused
+from pytest_datalake.report.blame.observations import counts
+from pytest_datalake.report.blame.texts import accused, sort_of
+from pytest_datalake.report.blame.wording import verb
 from pytest_datalake.report.reasons import cause, shape
 from pytest_datalake.report.rows import KnownIssueRow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence, Set
+    from collections.abc import Mapping, Sequence, Set
 
     from pytest_datalake.report.blame.fault import Kind
     from pytest_datalake.report.blame.observations import Observations
@@ -21,14 +23,23 @@ _ORDER: tuple[Kind, ...] = ("single", "matrix", "engine", "not-run")
 _Group = tuple["Kind", str, str]
 """Kind, key, sentence."""
 
+_UNSURE = "too few of its copies failed for their pattern to say so; it is the answers that do"
+
 
 def leftovers(tests: Sequence[TestRow], explained: Set[int], observations: Observations) -> tuple[Fault, ...]:
     """Groups of what no fault explains, by kind, the largest first."""
-    groups: dict[_Group, list[int]] = defaultdict(list)
+    groups: dict[tuple[Kind, str], list[int]] = defaultdict(list)
+    sentences: dict[str, Counter[str]] = defaultdict(Counter)
     for position, row in enumerate(tests):
         if position not in explained and (group := _group(row)) is not None:
-            groups[group].append(position)
-    faults = [_fault(group, positions, tests, observations) for group, positions in groups.items()]
+            kind, key, sentence = group
+            groups[kind, key].append(position)
+            sentences[key][sentence] += 1
+    copies = Counter(end for row in tests if row.link and counts(row) for end in row.link[:2])
+    faults = [
+        _fault((kind, key, sentences[key].most_common(1)[0][0]), positions, tests, observations, copies)
+        for (kind, key), positions in groups.items()
+    ]
     return tuple(sorted(faults, key=lambda fault: (_ORDER.index(fault.kind), -fault.count, fault.key)))
 
 
@@ -54,17 +65,21 @@ def _of_matrix(row: TestRow) -> _Group:
 def _single(row: TestRow) -> _Group:
     blamed = accused(row) if row.link else ""
     if blamed:
-        return "single", f"single:{blamed}", f"{blamed} is blamed by error texts, and by too little else"
+        return "single", f"single:{blamed}", f"{blamed} {verb(sort_of(row.reason))} in a few copies"
     if row.link:
         at = f"{row.source} → {row.destination}"
-        return "single", f"single:{at}", f"{at} failed, and too little else to say whose fault it is"
+        return "single", f"single:{at}", f"{at} failed; too little else did to say whose fault it is"
     at = row.cell or row.rse or row.site
     test = row.test or row.nodeid
     return "single", f"single:{at}:{test}", f"{test} fails at {at}" if at else f"{test} fails"
 
 
 def _fault(
-    group: _Group, positions: Sequence[int], tests: Sequence[TestRow], observations: Observations
+    group: _Group,
+    positions: Sequence[int],
+    tests: Sequence[TestRow],
+    observations: Observations,
+    copies: Mapping[str, int],
 ) -> Fault:
     kind, key, sentence = group
     rows = [tests[position] for position in positions]
@@ -82,7 +97,8 @@ def _fault(
         sites=tuple(sorted(sites)) if kind == "single" else (),
         outcome=Counter(row.outcome for row in rows).most_common(1)[0][0],
         count=len(rows),
-        of=len(rows),
+        of=copies[blamed] if blamed and example.link else len(rows),
+        evidence=(_UNSURE,) if blamed and example.link else (),
         reason=example.reason,
         nodeid=example.nodeid,
         reproduce=example.reproduce,

@@ -18,6 +18,7 @@ _VERBS = {
     "lax": "does what it should refuse",
     "": "fails",
 }
+_REFUSES = "refuses access"
 _VERBS_OF_LINKS = {
     "unreachable": "is cut: no connection",
     "silent": "is too slow or silent",
@@ -79,6 +80,11 @@ def sentence(hypothesis: Hypothesis, sort: str, *, flaky: bool) -> str:
     first = "the link " if hypothesis.scope == "link" else ""
     words = [f"{first}{name}", verb, *rest, over, "now and then" if flaky else ""]
     return " ".join(word for word in words if word)
+
+
+def verb(sort: str) -> str:
+    """What a place does whose failures are of that sort."""
+    return _REFUSES if sort == "denied" else _VERBS.get(sort, "fails")
 
 
 def kind(hypothesis: Hypothesis) -> Kind:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pytest_datalake.errors import EngineError, UsageError
+from pytest_datalake.report.downtimes import holding
 from pytest_datalake.report.reasons import cause
 from pytest_datalake.report.verdict import outcome_by_link
 
@@ -33,6 +34,7 @@ _SECONDS = 30
 _STATUS: dict[Outcome, str] = {
     "passed": "ok",
     "known-issue": "warning",
+    "downtime": "downtime",
     "fixed": "warning",
     "failed": "error",
     "error": "unknown",
@@ -45,7 +47,7 @@ _OF_WORD = {"GREEN": "ok", "RED": "error", "INCOMPLETE": "unknown"}
 def documents(
     results: Results, verdict: Verdict, history: History, producer: str = PRODUCER
 ) -> list[dict[str, Any]]:
-    """The documents; their ``status`` is ``ok``, ``warning``, ``error`` or ``unknown``."""
+    """The documents; their ``status`` is ``ok``, ``warning``, ``error``, ``downtime`` or ``unknown``."""
     run = results.run
     common = {
         "producer": producer,
@@ -99,6 +101,7 @@ def _contents(
     results: Results, verdict: Verdict, history: History
 ) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Kind, name and further fields of each document."""
+    run = results.run
     yield (
         "run",
         "run",
@@ -108,12 +111,14 @@ def _contents(
             "exit_code": verdict.exit_code,
             "tests": verdict.tests.planned,
             "tests_passed": verdict.tests.passed,
+            "tests_in_downtime": verdict.tests.downtime,
             "links": verdict.links.planned if verdict.links else 0,
             "links_passed": verdict.links.passed if verdict.links else 0,
             "faults": len(verdict.faults),
             "detail": verdict.lines[-1],
         },
     )
+    down = {site for held in holding(run.downtimes, run.started) for site in held.sites}
     for entry in history.sites:
         own = [fault.sentence for fault in verdict.faults if entry.name in fault.sites]
         yield (
@@ -123,6 +128,7 @@ def _contents(
                 "status": _OF_HISTORY[entry.status],
                 "availability_7d": entry.days7,
                 "availability_30d": entry.days30,
+                "downtime": entry.name in down,
                 "faults": len(own),
                 "detail": "; ".join(own),
             },

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from pytest_datalake.report.downtimes import holding
 from pytest_datalake.report.verdict import outcome_by_link
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _MEANINGS = {
     "links": "Third-party links by outcome.",
     "link_passed": "1 where all tests on a link passed.",
     "site_faults": "Faults that a site has to act on.",
+    "site_downtime": "1 where a downtime of a site, or of a part of it, held when the run began.",
     "site_status": "1 for the status that holds, with hysteresis: ok, flaky, broken or unknown.",
     "site_availability": "Share of tests that passed, without the faults of others, 0 to 1.",
     "fault": "Number of tests that a fault is to blame for.",
@@ -75,6 +77,10 @@ def _samples(results: Results, verdict: Verdict, history: History) -> Iterator[_
         yield "link_passed", labels, outcome == "passed"
     for site in sorted({endpoint.site for endpoint in results.endpoints} - {""}):
         yield "site_faults", {"site": site}, sum(site in fault.sites for fault in verdict.faults)
+    for site in sorted(
+        {site for held in holding(results.run.downtimes, verdict.started) for site in held.sites}
+    ):
+        yield "site_downtime", {"site": site}, 1
     yield from _of_history(history)
     for fault in verdict.faults:
         yield "fault", {"key": fault.key, "kind": fault.kind, "sites": " ".join(fault.sites)}, fault.count

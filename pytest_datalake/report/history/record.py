@@ -226,11 +226,15 @@ def _transitions(sites: Mapping[str, Sequence[Seen]], now: str) -> Iterator[str]
         if status == before or "unknown" in {status, before}:
             continue
         if status == "broken":
-            yield f"{name} is broken since {since}"
+            yield f"{name} is broken since {_words(since)}"
         elif status == "flaky":
-            yield f"{name} comes and goes since {since}"
+            yield f"{name} comes and goes since {_words(since)}"
         else:
-            yield f"{name} works again since {since}"
+            yield f"{name} works again since {_words(since)}"
+
+
+def _words(moment: str) -> str:
+    return f"{_moment(moment):%Y-%m-%d %H:%M} UTC"
 
 
 def _moment(text: str) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,16 +52,19 @@ def judge(seen: Sequence[Seen]) -> tuple[Status, str]:
     status: Status = "unknown"
     since = began = ""
     weight = 0
-    before: bool | None = None
-    for one in seen:
-        if one.bad != before:
-            began, weight, before = one.started, 0, one.bad
+    flips: deque[int] = deque()  # in the window, by position
+    for at, one in enumerate(seen):
+        if at == 0 or one.bad != seen[at - 1].bad:
+            began, weight = one.started, 0
+            if at:
+                flips.append(at)
+        while flips and flips[0] <= at + 1 - _WINDOW:
+            flips.popleft()
         weight += one.weight
         told: Status = "broken" if one.bad else "ok"
-        if weight >= _ENOUGH and status != told:
-            status, since = told, began
-    recent = [one.bad for one in seen[-_WINDOW:]]
-    flips = [at for at in range(1, len(recent)) if recent[at] != recent[at - 1]]
-    if len(flips) >= _FLIPS and weight < 2 * _ENOUGH:
-        return "flaky", seen[-_WINDOW:][flips[0]].started
+        start = began
+        if len(flips) >= _FLIPS and weight < 2 * _ENOUGH:
+            told, start = "flaky", seen[flips[0]].started
+        if (told == "flaky" or weight >= _ENOUGH) and status != told:
+            status, since = told, start
     return status, since

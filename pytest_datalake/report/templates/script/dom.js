@@ -8,8 +8,8 @@ const make = (tag, text, name) => {
   return element;
 };
 
-const GLYPHS = {passed: "✓", failed: "✗", error: "!", "known-issue": "K", fixed: "↑", "not-run": "–"};
-const LETTERS = {passed: "p", failed: "f", error: "e", "known-issue": "k", fixed: "x", "not-run": "n"};
+const GLYPHS = {passed: "✓", failed: "✗", error: "!", "known-issue": "K", downtime: "D", fixed: "↑", "not-run": "–"};
+const LETTERS = {passed: "p", failed: "f", error: "e", "known-issue": "k", downtime: "d", fixed: "x", "not-run": "n"};
 
 const badge = outcome => make("span", `${GLYPHS[outcome]} ${outcome}`, `badge ${LETTERS[outcome]}`);
 

@@ -50,6 +50,12 @@ const describe = (table, row) => {
     line("reference", reference);
     line("until", until);
   }
+  const [work, announcement, end] = table.text("downtime", row).split("\n");
+  if (work) {
+    line("in downtime", work);
+    line("announced", announcement);
+    line("until", day(end));
+  }
   block.append(facts);
   const [hand, again] = commands(table, row);
   for (const [name, command] of [["reproduce by hand", hand], ["reproduce with pytest", again]]) {

@@ -1,0 +1,91 @@
+"""Ends processes of a running lake by SIGKILL, and starts them again as its keeper did.
+
+The keeper starts nothing twice: a service that dies shows as dead. This is for tests of what a death costs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from pytest_datalake.errors import EngineError
+from pytest_datalake.lake.keeper import answers, last_words
+from pytest_datalake.lake.state import StateDirectory, read_json
+
+if TYPE_CHECKING:
+    from pytest_datalake.lake.running import Lake
+
+_SECONDS = 60
+_PAUSE = 0.05
+
+
+class Services:
+    """The central services of a lake that runs on this machine.
+
+    Args:
+        lake: up; what is started again is ended with it.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self._status = lake.status()
+        plan = read_json(StateDirectory(lake.state_dir).plan)
+        self._plans: dict[str, dict[str, Any]] = {one["name"]: one for one in plan["processes"]}
+        self._again: dict[str, subprocess.Popen[bytes]] = {}
+
+    def pid(self, name: str) -> int:
+        """Of the process that serves now, or served last."""
+        if name in self._again:
+            return self._again[name].pid
+        return int(self._status["services"][name]["pid"])
+
+    def kill(self, name: str) -> None:
+        """End a service, and all that it started, at once."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self.pid(name))
+            tree = [process, *process.children(recursive=True)]
+            for one in tree:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
+            psutil.wait_procs(tree, timeout=_SECONDS)
+        if name in self._again:
+            self._again[name].wait()
+
+    def start(self, name: str) -> None:
+        """Start a service that was killed, and wait until it answers.
+
+        Raises:
+            EngineError: it ends, or does not answer.
+        """
+        plan = self._plans[name]
+        with Path(plan["output"]).open("ab") as output:
+            service = subprocess.Popen(
+                [*self._into_lake(), *plan["command"]],
+                env=plan["environment"],  # marks it as the lake's: its end takes this process along
+                cwd=plan["working_directory"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self._again[name] = service
+        deadline = time.monotonic() + _SECONDS
+        while not all(answers(*door) for door in plan["ready"]):
+            if service.poll() is not None or time.monotonic() > deadline:
+                raise EngineError(f"{name} does not answer after it was started again\n{last_words(plan)}")
+            time.sleep(_PAUSE)
+
+    def close(self) -> None:
+        """End what was started again."""
+        for name in self._again:
+            self.kill(name)
+
+    def _into_lake(self) -> list[str]:
+        """What a command must begin with to run where the lake's own processes do."""
+        keeper = self._status["keeper"]["pid"]
+        own, theirs = (Path(f"/proc/{who}/ns/mnt").readlink() for who in ("self", keeper))
+        return [] if own == theirs else ["nsenter", "--mount", "--uts", "--target", str(keeper), "--"]

@@ -1,0 +1,70 @@
+"""What a lake cannot do on this machine is said, and expected, there alone."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_datalake.lake import shortcomings
+from pytest_datalake.matrix.known_issues import excusing
+from pytest_datalake.matrix.load import parse
+
+if TYPE_CHECKING:
+    from pytest_datalake.matrix.model import Matrix
+
+LAKE = """\
+version: 1
+lake: embedded
+vo: escape
+experiments: [ska, lofar]
+qos_classes: [A]
+sites:
+  SAIMAA:
+    rses:
+      SAIMAA-A:
+        technology: gridftp
+        qos: A
+        supports: [access, list, mkdir, rename, ranged-read, adler32, authorisation, transfer]
+        endpoints: [{protocol: gsiftp, auth: [x509-voms], tpc: {active: [push], passive: [push]}}]
+"""
+
+
+@pytest.fixture
+def gridftp() -> Matrix:
+    return parse(LAKE, "gridftp.yaml")
+
+
+def test_gridftp_of_an_ordinary_user_is_expected_to_let_everybody_in(
+    gridftp: Matrix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    here = shortcomings.with_known_here(gridftp)
+    assert shortcomings.with_known_here(here) == here
+    assert here.digest == gridftp.digest
+    assert {issue.capability for issue in here.known_issues} == {"authorisation", "transfer"}
+    assert excusing(here.known_issues, "was done; it should have been refused as denied")
+    assert not excusing(here.known_issues, "connection refused")
+
+
+def test_nothing_is_expected_of_root_or_of_a_lake_elsewhere(
+    gridftp: Matrix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert shortcomings.with_known_here(gridftp) == gridftp
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    elsewhere = replace(gridftp, embedded=False)
+    assert shortcomings.with_known_here(elsewhere) == elsewhere
+
+
+def test_gridftp_without_an_address_is_told_of(gridftp: Matrix, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(*_arguments: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    assert shortcomings.notes(gridftp) == []
+    monkeypatch.setattr(socket, "getaddrinfo", nothing)
+    (note,) = shortcomings.notes(gridftp)
+    assert "ip address add 127.0.0.2/8 dev lo" in note
