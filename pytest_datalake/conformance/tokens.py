@@ -83,8 +83,6 @@ ISSUER_AND_AUDIENCE = (
         _with(aud=["https://another-door.invalid", "https://a-third.invalid"])),
     refused("audience-with-slash", "MUST", _AUD, "An audience is compared as it stands, with its slash.",
         _with(aud="$audience/")),
-    refused("audience-in-capitals", "MUST", _AUD, "An audience is compared case by case.",
-        _with(aud="$audience_in_capitals")),
     refused("audience-with-more-behind", "MUST", _AUD,
         "An audience that begins like the right one is another.", _with(aud="${audience}.example.org")),
     refused("audience-cut-short", "MUST", _AUD, "The beginning of the right audience is another.",

@@ -129,6 +129,6 @@ def _context(credential: Credential, environment: Environment) -> ssl.SSLContext
 
 
 def _said(error: Exception) -> str:
-    if isinstance(error, http.client.RemoteDisconnected):
+    if isinstance(error, http.client.RemoteDisconnected | ssl.SSLEOFError | BrokenPipeError):
         return "unexpected eof: the connection was closed without an answer"
     return str(error) or type(error).__name__

@@ -15,12 +15,12 @@ pytestmark = [
 
 @pytest.mark.cells(cover="turns")
 def test_case(case, attempt):
-    finding = attempt(case)
-    assert finding.conforms or not case.binding, finding.told
+    wrong = attempt(case)
+    assert not wrong, wrong
 
 
 @pytest.mark.requires("transfer")
 @pytest.mark.links(cover="turns")
 def test_copy(case, attempt_copy):
-    finding = attempt_copy(case)
-    assert finding.conforms or not case.binding, finding.told
+    wrong = attempt_copy(case)
+    assert not wrong, wrong

@@ -247,7 +247,7 @@ def test_cases_run_where_they_fit(playground: Playground) -> None:
     for missing in ("audience-missing", "voms-", "read-lists", "create-renames", "path-dots-leading-out"):
         assert missing not in told
     links = {name for name in every["test_copy"] if "ALPHA-A.davs-to-BETA-A.davs" in name}
-    assert "pull-without-read-ALPHA-A.davs-to-BETA-A.davs-by-token-scope" in links
+    assert "pull-source-without-read-ALPHA-A.davs-to-BETA-A.davs-by-token-scope" in links
     assert not [name for name in links if name.startswith("push-")]
     turns = playground.collect().cells
     assert len(turns["test_case"]) * 2 == len(every["test_case"])
