@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 
     from pytest_datalake.lake.running import Lake
 
-_USAGE = 4
-_INTERNAL = 3
+_INTERRUPTED, _INTERNAL, _USAGE = 2, 3, 4
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code: 4 for a user's mistake, 3 where machinery of ours failed."""
+    """Run the command; exit code 4 for a user's mistake, 3 where machinery of ours failed, 2 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -34,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"datalake: {error}", file=sys.stderr)
         return _INTERNAL
     except KeyboardInterrupt:
-        return 2
+        print("datalake: interrupted", file=sys.stderr)
+        return _INTERRUPTED
     except BrokenPipeError:  # the reader, such as head(1), has seen enough
         sys.stderr.close()
         return 0

@@ -31,6 +31,7 @@ from pytest_datalake.fixtures.fts import (
     third_place,
     transfer_manager,
 )
+from pytest_datalake.fixtures.iam import iam, newcomer
 from pytest_datalake.fixtures.identities import identities
 from pytest_datalake.fixtures.lake import LAKE, cell, lake, link, pool, scratch, test_directory
 from pytest_datalake.fixtures.monitoring import monitoring
@@ -82,6 +83,7 @@ __all__ = [
     "expired_proxy",
     "expired_token",
     "fts_administrator",
+    "iam",
     "identities",
     "identity",
     "illegitimate_proxy",
@@ -93,6 +95,7 @@ __all__ = [
     "misdirected_token",
     "missing_file",
     "monitoring",
+    "newcomer",
     "pool",
     "refused",
     "registered",

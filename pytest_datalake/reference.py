@@ -18,10 +18,12 @@ from unittest import mock
 from pytest_datalake import cli, hooks, plugin
 from pytest_datalake.capabilities.access import Storage
 from pytest_datalake.capabilities.content import Content
+from pytest_datalake.capabilities.enrol import Newcomer
 from pytest_datalake.capabilities.replicate import RegisteredFile
 from pytest_datalake.capabilities.tools import ToolRun, Tools
 from pytest_datalake.capabilities.transfer import Arrived, StoredFile
 from pytest_datalake.clients.broker import Broker, Inbox
+from pytest_datalake.clients.iam import Answer, Iam
 from pytest_datalake.clients.rucio import File, Replica, Rucio, Rule
 from pytest_datalake.conformance.copies import COPIES
 from pytest_datalake.conformance.coverage import SUITES
@@ -29,6 +31,7 @@ from pytest_datalake.conformance.table import CASES, TABLES
 from pytest_datalake.drivers.api import FileStat
 from pytest_datalake.fixtures.evidence import Evidence
 from pytest_datalake.fixtures.handover import RunningLake
+from pytest_datalake.fixtures.iam import IamOfLake
 from pytest_datalake.fixtures.identities import Identities
 from pytest_datalake.fixtures.rules import MARKERS
 from pytest_datalake.fixtures.storage import LocalFiles
@@ -69,6 +72,10 @@ _OBJECTS: tuple[type, ...] = (
     Replica,
     File,
     RegisteredFile,
+    IamOfLake,
+    Iam,
+    Answer,
+    Newcomer,
     RunningLake,
 )
 

@@ -92,7 +92,8 @@ def _both(
 
 COPIES: tuple[CopyCase, ...] = (
     *_both("reads-and-creates", "Who may read there and create here may copy.", _READ, _CREATE, "granted"),
-    *_both("destination-without-create", "Who may only read at the destination may not copy to it.", _READ, _READ),
+    *_both("destination-without-create", "Who may only read at the destination may not copy to it.",
+        _READ, _READ),
     *_both("source-without-read", "Who may only create and modify at the source may not copy from it.",
         _MODIFY, _CREATE),
     *_both("source-elsewhere", "Who may read another directory of the source may not copy.",

@@ -6,6 +6,7 @@ Only the standard library is used, so that a process that needs a token starts q
 from __future__ import annotations
 
 import base64
+import fcntl
 import http.client
 import json
 import os
@@ -16,14 +17,15 @@ import ssl
 import subprocess
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote_plus, urlencode, urlsplit
 
 from pytest_datalake.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pytest_datalake.credentials.shared import SharedTokens
     from pytest_datalake.matrix.model import Identity, Trust
@@ -47,7 +49,8 @@ class TokenSource:
     Args:
         trust: names the issuer, and the CA file that alone vouches for it; the caller's own CA settings
             (``SSL_CERT_FILE``, ``REQUESTS_CA_BUNDLE`` and the like) count only where that is empty.
-        identity: has a client id and secret (RFC 6749, 4.4) or a token command.
+        identity: has a token command, or a client id with the client's secret (RFC 6749, 4.4), a refresh
+            token of a user (RFC 6749, 6), or both.
         shared: tokens that other processes got already; None: every process gets its own.
     """
 
@@ -91,7 +94,7 @@ class TokenSource:
             return self._from_issuer(audience, scope)
         raise EngineError(
             f"identity {self._identity.name} has no way to get a token: give it a token_command, "
-            "or a client_id with a client_secret_file"
+            "or a client_id with a client_secret_file or a refresh_token_file"
         )
 
     def _from_command(self, audience: str, scope: str) -> tuple[str, float]:
@@ -123,24 +126,57 @@ class TokenSource:
         return token, _expiry(token)
 
     def _from_issuer(self, audience: str, scope: str) -> tuple[str, float]:
-        what = f"a token (audience {audience!r}, scope {scope!r})"
-        secret = self._secret()
-        form = {"grant_type": "client_credentials", "scope": scope, "audience": audience}
-        pair = f"{quote_plus(self._identity.client_id)}:{quote_plus(secret)}"  # RFC 6749, 2.3.1
-        headers = {
-            "Authorization": "Basic " + base64.b64encode(pair.encode()).decode(),
-            "Content-Type": "application/x-www-form-urlencoded",
-        }
+        form = {"scope": scope, "audience": audience}
+        if not self._identity.refresh_token_file:
+            return self._grant({**form, "grant_type": "client_credentials"})[:2]
+        with self._refresh_token() as file:
+            kept = file.read().strip()
+            token, expires_at, fresh = self._grant(
+                {**form, "grant_type": "refresh_token", "refresh_token": kept}
+            )
+            if fresh not in ("", kept):  # the old one is of no use any more (RFC 6749, 6)
+                file.seek(0)
+                file.write(f"{fresh}\n")
+                file.truncate()
+        return token, expires_at
+
+    def _grant(self, form: dict[str, str]) -> tuple[str, float, str]:
+        """Access token, its end, and the refresh token of an answer."""
+        what = f"a token (audience {form['audience']!r}, scope {form['scope']!r})"
+        secrets = [form.get("refresh_token", "")]
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        if self._identity.client_secret_file:
+            secrets.append(self._secret())
+            pair = f"{quote_plus(self._identity.client_id)}:{quote_plus(secrets[-1])}"  # RFC 6749, 2.3.1
+            headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+        else:
+            form = {**form, "client_id": self._identity.client_id}
         asked_at = time.time()
         status, answer = self._ask("POST", self._token_endpoint(), body=urlencode(form), headers=headers)
         if status != http.HTTPStatus.OK:
-            raise EngineError(f"{self._who} refused {what}: {status} {_reason(answer, secret)}".rstrip())
+            raise EngineError(f"{self._who} refused {what}: {status} {_reason(answer, secrets)}".rstrip())
         token, lifetime = answer.get("access_token"), answer.get("expires_in", 0)
         if not isinstance(token, str) or not _BEARER_TOKEN.fullmatch(token):
             raise EngineError(f"{self._who} answered the request for {what} without an access_token")
+        fresh = str(answer.get("refresh_token") or "")
         if not isinstance(lifetime, int | float) or isinstance(lifetime, bool) or lifetime <= 0:
-            return token, _expiry(token)
-        return token, asked_at + lifetime
+            return token, _expiry(token), fresh
+        return token, asked_at + lifetime, fresh
+
+    @contextmanager
+    def _refresh_token(self) -> Iterator[IO[str]]:
+        """The file of the refresh token, for us alone: an issuer may take each one only once."""
+        path = self._identity.refresh_token_file
+        try:
+            file = Path(path).open("r+")  # noqa: SIM115  (closed below)
+        except OSError as error:
+            raise EngineError(
+                f"identity {self._identity.name}: the refresh token {path!r} cannot be read and replaced: "
+                f"{error.strerror}"
+            ) from error
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
 
     @property
     def _who(self) -> str:
@@ -215,10 +251,10 @@ class TokenSource:
         return ssl.create_default_context(cafile=self._trust.ca_file or None)
 
 
-def _reason(answer: Mapping[str, Any], secret: str) -> str:
-    """What an error response says (RFC 6749, 5.2), unless it repeats our secret."""
+def _reason(answer: Mapping[str, Any], secrets: Iterable[str]) -> str:
+    """What an error response says (RFC 6749, 5.2), unless it repeats a secret of ours."""
     text = f"{answer.get('error', '')} {answer.get('error_description', '')}".strip()
-    return "" if secret and secret in text else text[:300]
+    return "" if any(secret and secret in text for secret in secrets) else text[:300]
 
 
 def _expiry(token: str) -> float:

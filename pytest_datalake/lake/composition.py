@@ -7,13 +7,13 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pytest_datalake.errors import UsageError
+from pytest_datalake.errors import DatalakeError, UsageError
 from pytest_datalake.lake import identities, launch, ports, services, shortcomings
-from pytest_datalake.lake.daemons import files, issuer
+from pytest_datalake.lake.daemons import files
 from pytest_datalake.lake.daemons.api import RsePlan
 from pytest_datalake.lake.keeper import SYSTEM_BUNDLE
 from pytest_datalake.lake.pki import Authorities
-from pytest_datalake.lake.running import Lake, adopt, end_leftovers
+from pytest_datalake.lake.running import Lake, abandon, adopt, end_leftovers
 from pytest_datalake.lake.state import StateDirectory, default_for, write_json, write_private
 from pytest_datalake.matrix.model import Trust
 
@@ -112,11 +112,23 @@ def _put_up(
     try:
         try:
             free = [claim.port for claim in claims]
-            composer = _Composer(matrix, state, machine, issuer_port=free.pop())
+            composer = _Composer(
+                matrix,
+                state,
+                machine,
+                issuer_port=free.pop(),
+                institution_port=free.pop() if services.IAM in own else 0,
+            )
             for name in rses:
                 count = modules[name].PORTS
                 composer.add(name, modules[name], [free.pop() for _ in range(count)])
-            composer.add_services({name: [free.pop() for _ in range(services.PORTS[name])] for name in own})
+            composer.add_services(
+                {
+                    name: [free.pop() for _ in range(services.PORTS[name])]
+                    for name in own
+                    if name != services.IAM
+                }
+            )
             composer.write()
         except BaseException:
             state.wipe()  # half a lake is of no use, and no daemon has written a log yet
@@ -128,6 +140,11 @@ def _put_up(
             detached=detached,
             on_ready=lambda name: progress(f"{time.monotonic() - started:5.1f} s  {name} answers"),
         )
+    except DatalakeError:
+        raise  # the daemons' logs are wanted
+    except BaseException:
+        abandon(state)
+        raise
     finally:
         for claim in claims:
             claim.release()
@@ -153,7 +170,13 @@ class _Composer:
     """Gathers processes and resolved endpoints, and writes what keeper and clients read."""
 
     def __init__(
-        self, matrix: Matrix, state: StateDirectory, machine: launch.Machine, *, issuer_port: int
+        self,
+        matrix: Matrix,
+        state: StateDirectory,
+        machine: launch.Machine,
+        *,
+        issuer_port: int,
+        institution_port: int,
     ) -> None:
         self._matrix = matrix
         self._state = state
@@ -162,7 +185,11 @@ class _Composer:
             state.path / "pki", vo=matrix.vo, issuer=f"https://localhost:{issuer_port}/"
         )
         self._people = identities.enrol(
-            self._authorities, matrix.experiments, state.path / "identities", vo=matrix.vo
+            self._authorities,
+            matrix.experiments,
+            state.path / "identities",
+            vo=matrix.vo,
+            administered=(services.IAM,) if institution_port else (),
         )
         self._access_key_file = ""
         self._processes: list[dict[str, Any]] = []
@@ -171,31 +198,29 @@ class _Composer:
         self._services: dict[str, dict[str, str]] = {}
         self._urls = dict(matrix.services)
         self._rses: dict[str, dict[str, Any]] = {}
-        self._start_issuer(issuer_port)
+        self._start_iam(issuer_port, institution_port)
 
     @property
     def _paths(self) -> AuthorityPaths:
         return self._authorities.paths(keys_are_fetched=self._machine.mounts)
 
-    def _start_issuer(self, port: int) -> None:
-        directory = self._state.path / "issuer"
-        directory.mkdir(mode=0o700)
-        certificate, key = self._authorities.issue_host(["localhost"], ["127.0.0.1"])
-        write_private(directory / "host.pem", certificate)
-        write_private(directory / "host.key", key)
-        account = self._machine.account(0)
-        process = issuer.prepare(
-            directory,
-            account=account,
-            port=port,
-            host_certificate=directory / "host.pem",
-            host_key=directory / "host.key",
-            signing_key=self._authorities.issuer_key,
-            clients=self._people.clients,
-            vo=self._matrix.vo,
-            issuer=self._authorities.issuer,
+    def _start_iam(self, port: int, institution_port: int) -> None:
+        composed = services.iam_services(
+            services.Membership(
+                state=self._state,
+                account=self._machine.account(0),
+                authorities=self._authorities,
+                paths=self._paths,
+                people=self._people,
+                vo=self._matrix.vo,
+                named=bool(institution_port),
+                port=port,
+                institution_port=institution_port,
+            )
         )
-        self._add_service(process, account, self._authorities.issuer)
+        for service in composed:
+            self._urls |= service.urls
+            self._add_service(service.process, service.account, service.url)
 
     def add(self, rse: str, module: ModuleType, door_ports: Sequence[int]) -> None:
         """Prepare one RSE."""
@@ -360,6 +385,7 @@ class _Composer:
                 ca_directory=str(self._paths.ca_directory),
                 ca_file=str(self._paths.ca_file),
                 voms_directory=str(self._paths.voms_directory),
+                vomses=str(self._authorities.vomses_file),
                 issuer=self._authorities.issuer,
                 forge=self._authorities.forge(),
             ),

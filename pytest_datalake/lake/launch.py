@@ -16,7 +16,7 @@ from pytest_datalake.errors import EngineError, UsageError
 from pytest_datalake.lake.keeper import SYSTEM_BUNDLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from pytest_datalake.lake.daemons.api import Account, Process
     from pytest_datalake.lake.ports import Claim
@@ -172,27 +172,34 @@ def keep(
             os.close(telling)
     if detached:
         keeper.wait()
-    with os.fdopen(listening) as report:
-        for line in report:
-            event = json.loads(line)
-            match event["event"]:
-                case "ready":
-                    try:
-                        on_ready(event["name"])
-                    except BaseException:
-                        _let_go(keeper)
-                        raise
-                case "up":
-                    return None if detached else keeper
-                case "failed":
-                    _let_go(keeper)
-                    fault = PortTakenError if event["kind"] == "port" else EngineError
-                    raise fault(event["reason"])
+    try:
+        with os.fdopen(listening) as report:
+            is_up = _comes_up(report, on_ready)
+    except BaseException:  # nobody listens any more: the keeper ends at its next word
+        _let_go(keeper)
+        raise
+    if is_up:
+        return None if detached else keeper
     _let_go(keeper)
     words = state.keeper_log.read_text(errors="replace").strip().splitlines()[-8:]
     raise EngineError(
         "\n  ".join([f"the lake's keeper ended before the lake was up; {state.keeper_log} ends:", *words])
     )
+
+
+def _comes_up(report: Iterable[str], on_ready: Callable[[str], None]) -> bool:
+    """Follow what a keeper says until the lake is up; False where the keeper ends without a word."""
+    for line in report:
+        event = json.loads(line)
+        match event["event"]:
+            case "ready":
+                on_ready(event["name"])
+            case "up":
+                return True
+            case "failed":
+                fault = PortTakenError if event["kind"] == "port" else EngineError
+                raise fault(event["reason"])
+    return False
 
 
 def _let_go(keeper: subprocess.Popen[bytes]) -> None:

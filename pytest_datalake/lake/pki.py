@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from asn1crypto import core
 from cryptography import x509
@@ -87,12 +88,27 @@ class Authorities:
         """The token issuer's private keys in one file, PEM (PKCS#8): RSA for RS256, then P-256 for ES256."""
         return self.directory / "issuer.pem"
 
+    @property
+    def institution_key(self) -> Path:
+        """The key of an institution's OpenID provider, PEM (PKCS#8): P-256 for ES256."""
+        return self.directory / "institution.pem"
+
+    @property
+    def ca_name(self) -> str:
+        """Subject of the CA in slash form."""
+        return slash_name(self._ca.subject)
+
+    @property
+    def vomses_file(self) -> Path:
+        """Where voms-proxy-init finds the VOMS server, which is the IAM."""
+        return self.directory / "vomses"
+
     def paths(self, *, keys_are_fetched: bool) -> AuthorityPaths:
         """Where daemons find the public files."""
         return AuthorityPaths(
             ca_directory=self.directory / "certificates",
             ca_file=self.directory / "ca.pem",
-            ca_name=slash_name(self._ca.subject),
+            ca_name=self.ca_name,
             voms_directory=self.directory / "vomsdir",
             issuer=self.issuer,
             issuer_jwks=self.directory / "jwks.json",
@@ -120,11 +136,18 @@ class Authorities:
         """
         alternatives = [x509.DNSName(name) for name in names]
         numeric = [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
-        subject = _name((NameOID.ORGANIZATION_NAME, "hosts"), (NameOID.COMMON_NAME, "localhost"))
         certificate = self._issue(
-            subject, self._host_key, x509.SubjectAlternativeName([*alternatives, *numeric]), server=True
+            self.host_subject,
+            self._host_key,
+            x509.SubjectAlternativeName([*alternatives, *numeric]),
+            server=True,
         )
         return certificate, key_to_pem(self._host_key)
+
+    @property
+    def host_subject(self) -> x509.Name:
+        """Of all host certificates."""
+        return _name((NameOID.ORGANIZATION_NAME, "hosts"), (NameOID.COMMON_NAME, "localhost"))
 
     def issue_user(self, name: str) -> tuple[bytes, bytes]:
         """A user certificate for ``/DC=org/DC=datalake/O=people/CN=<name>`` and its key, PEM."""
@@ -235,6 +258,9 @@ class Authorities:
         host = VOMS_URI.partition(":")[0]
         chain = f"{slash_name(subject)}\n{slash_name(self._ca.subject)}\n"
         _write(self.directory / "vomsdir" / self.vo / f"{host}.lsc", chain.encode())
+        place = urlsplit(self.issuer)
+        names = (self.vo, place.hostname, place.port, slash_name(self.host_subject), self.vo)
+        _write(self.vomses_file, (" ".join(f'"{name}"' for name in names) + "\n").encode())
 
     def _make_issuer_keys(self) -> None:
         from pytest_datalake.credentials.signing import public_keys
@@ -244,6 +270,9 @@ class Authorities:
             for key in (new_key(), ec.generate_private_key(ec.SECP256R1()))
         )
         _write(self.issuer_key, private, mode=0o600)
+        institution = ec.generate_private_key(ec.SECP256R1())
+        pem = institution.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        _write(self.institution_key, pem, mode=0o600)
         _write(self.directory / "jwks.json", json.dumps(public_keys(private), indent=1).encode())
 
     def _issue(

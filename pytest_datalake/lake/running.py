@@ -161,6 +161,15 @@ def tidy(state_dir: Path) -> None:
                 state.wipe()
 
 
+def abandon(state: StateDirectory) -> None:
+    """End a lake that is coming up, and nobody wants any more; whoever calls has its directory locked."""
+    if "pid" in (record := read_json(state.record)):
+        stop_keeper(int(record["pid"]))  # it may have come up in the meantime
+    state.wait_for_end()
+    end_leftovers(state)
+    state.wipe()
+
+
 def stop_keeper(pid: int) -> None:
     """Ask a keeper to end its lake, and wait until it has.
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from pytest_datalake.lake import identities
 from pytest_datalake.lake.catalogue import catalogue
-from pytest_datalake.lake.daemons import activemq, files, fts, rucio
+from pytest_datalake.lake.daemons import activemq, files, fts, iam, rucio
+from pytest_datalake.lake.iam.config import AUTHORIZATION_CODE, CALLBACK, Client, Institution
+from pytest_datalake.matrix.model import Forge
 from pytest_datalake.matrix.technologies import BROKER, MONITORING
 
 if TYPE_CHECKING:
@@ -21,10 +23,14 @@ if TYPE_CHECKING:
     from pytest_datalake.lake.state import StateDirectory
     from pytest_datalake.matrix.model import Endpoint, Matrix
 
+IAM = "iam"
+"""The service that every lake has, whether its matrix names it or not: the token issuer."""
+
 _BROKER_PORTS = 1
 
-PORTS: Mapping[str, int] = {"fts": 1, "rucio": rucio.PORTS + _BROKER_PORTS}
-"""How many TCP ports a service needs."""
+PORTS: Mapping[str, int] = {"fts": 1, "rucio": rucio.PORTS + _BROKER_PORTS, IAM: 1}
+"""How many TCP ports a service needs. That of the token issuer, which every lake has, is not among them: with
+the service ``iam`` comes an institution at which people log in."""
 
 _SHARED_ACCOUNT = 0
 """Number of the account of our own services; sites are counted from 1."""
@@ -53,21 +59,38 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """What the IAM is made of, and who is known to it.
+
+    Attributes:
+        named: the matrix names it, so that people can become members.
+        institution_port: of the institution's service, where it is named.
+    """
+
+    state: StateDirectory
+    account: Account
+    authorities: Authorities
+    paths: AuthorityPaths
+    people: identities.People
+    vo: str
+    named: bool
+    port: int
+    institution_port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """A process that serves everybody.
 
     Attributes:
-        urls: name in the matrix -> address, of what it offers; the first is its own.
+        url: where it is called; empty for one that nobody calls.
+        urls: name in the matrix -> address, of what it offers.
     """
 
     process: Process
     account: Account
+    url: str
     urls: Mapping[str, str]
-
-    @property
-    def url(self) -> str:
-        """Where it is called; empty for one that nobody calls."""
-        return next(iter(self.urls.values()), "")
 
 
 def compose(door_ports: Mapping[str, Sequence[int]], around: Surroundings) -> list[Service]:
@@ -88,6 +111,67 @@ def compose(door_ports: Mapping[str, Sequence[int]], around: Surroundings) -> li
     if broker is not None:
         composed += _rucio(rucio_ports, around, broker, fts_url=urls.get("fts", ""))
     return composed
+
+
+def iam_services(membership: Membership) -> list[Service]:
+    """The IAM, and the institution where the matrix names the IAM."""
+    about = membership
+    institution, composed = None, []
+    if about.named:
+        institution, service = _institution(about)
+        composed.append(service)
+    certificate, key = about.authorities.issue_host(["localhost"], ["127.0.0.1"])
+    process = iam.prepare(
+        about.state.path / IAM,
+        account=about.account,
+        port=about.port,
+        host_certificate=certificate,
+        host_key=key,
+        authorities=about.paths,
+        keys=about.authorities.forge(),
+        vo=about.vo,
+        institution=institution,
+        clients=about.people.clients,
+        members=about.people.members_of_iam,
+        policies=about.people.policies,
+    )
+    url = about.authorities.issuer
+    urls = {IAM: url} if about.named else {}
+    return [Service(process=process, account=about.account, url=url, urls=urls), *composed]
+
+
+def _institution(about: Membership) -> tuple[Institution, Service]:
+    """Our own service once more: an OpenID provider of an institution, whose people are no members."""
+    url = f"https://localhost:{about.institution_port}/"
+    institution = Institution(
+        name="the Institute of Lakes", issuer=url, client_id=IAM, client_secret=secrets.token_urlsafe(32)
+    )
+    certificate, key = about.authorities.issue_host(["localhost"], ["127.0.0.1"])
+    process = iam.prepare(
+        about.state.path / "institution",
+        account=about.account,
+        port=about.institution_port,
+        host_certificate=certificate,
+        host_key=key,
+        authorities=about.paths,
+        keys=Forge(issuer_key=str(about.authorities.institution_key)),
+        vo="institute",
+        name="institution",
+        issuer=url,
+        clients=(
+            Client(
+                client_id=IAM,
+                name=f"the IAM of {about.vo}",
+                secret=institution.client_secret,
+                grants=(AUTHORIZATION_CODE,),
+                scopes=("openid", "profile", "email"),
+                redirect_uris=(about.authorities.issuer + CALLBACK,),
+                algorithm="ES256",
+            ),
+        ),
+        members=about.people.at_institution,
+    )
+    return institution, Service(process=process, account=about.account, url=url, urls={})
 
 
 def _broker(port: int, around: Surroundings) -> activemq.Broker:
@@ -117,6 +201,7 @@ def _transfer_manager(port: int, around: Surroundings, broker: activemq.Broker |
     return Service(
         process=process,
         account=account,
+        url=f"https://{fts.HOST}:{port}",
         urls={"fts": f"https://{fts.HOST}:{port}", MONITORING: f"file://{messages}"},
     )
 
@@ -148,6 +233,11 @@ def _rucio(
     )
     urls = {"rucio": {"rucio": plan.url}, "activemq": {BROKER: broker.url}}
     return [
-        Service(process=process, account=account, urls=urls.get(process.name, {}))
+        Service(
+            process=process,
+            account=account,
+            url=next(iter(urls.get(process.name, {}).values()), ""),
+            urls=urls.get(process.name, {}),
+        )
         for process in rucio.prepare(plan)
     ]

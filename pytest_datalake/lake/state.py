@@ -167,6 +167,10 @@ class StateDirectory:
         fcntl.flock(descriptor, fcntl.LOCK_EX)  # may wait for one who is just asking is_alive
         return descriptor
 
+    def wait_for_end(self) -> None:
+        """Until no keeper lives here any more."""
+        os.close(self.hold_for_life())
+
     def wipe(self) -> None:
         """Remove everything but the locks."""
         for entry in self._contents():

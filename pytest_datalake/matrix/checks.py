@@ -36,7 +36,7 @@ CREDENTIALS: Mapping[Auth, tuple[str, ...]] = {
     "token-scope": ("client_id", "token_command"),
     "token-group": ("client_id", "token_command"),
     "x509": ("plain_proxy", "proxy", "certificate"),
-    "x509-voms": ("proxy",),
+    "x509-voms": ("proxy", "certificate"),
     "access-key": ("access_key_file",),
 }
 """Any one of these keys of an identity serves an auth."""
@@ -204,8 +204,16 @@ def _check_identities(document: MatrixDocument, complain: Complain, *, experimen
         if experiments_are_sound and identity.experiment and identity.experiment not in document.experiments:
             hint = did_you_mean(identity.experiment, document.experiments)
             complain((*path, "experiment"), f"'{identity.experiment}' is not one of experiments{hint}")
-        if identity.client_id and not identity.client_secret_file:
-            complain((*path, "client_id"), "needs client_secret_file beside it")
+        if identity.client_id and not (identity.client_secret_file or identity.refresh_token_file):
+            complain((*path, "client_id"), "needs client_secret_file beside it, or refresh_token_file")
+        if identity.refresh_token_file and not identity.client_id:
+            complain((*path, "refresh_token_file"), "needs client_id, the client that was given it")
+        if identity.enrols and not (identity.username and identity.password_file):
+            complain((*path, "enrols"), "needs username and password_file, to log in with")
+        for index, service in enumerate(identity.administers):
+            if service not in document.services:
+                hint = did_you_mean(service, document.services)
+                complain((*path, "administers", index), f"'{service}' is not one of services{hint}")
         if identity.client_id and not document.auth.issuer:
             complain((*path, "client_id"), "needs auth.issuer, the token issuer to ask")
 

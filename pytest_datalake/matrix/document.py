@@ -158,12 +158,23 @@ class IdentityEntry(Strict):
     plain_proxy: str = field(default="", metadata=_text("File: proxy without attributes, for x509."))
     client_id: str = field(default="", metadata=_text("OAuth client that asks the issuer for tokens."))
     client_secret_file: str = field(default="", metadata=_text("File: the secret of that client."))
+    refresh_token_file: str = field(
+        default="",
+        metadata=_text("File: refresh token that the client was given for a user; a new one replaces it."),
+    )
     token_command: tuple[str, ...] = field(
         default=(),
         metadata=_text("Command that prints a token; {audience} and {scope} are replaced in its words."),
     )
     access_key_file: str = field(
         default="", metadata=_text("File: JSON with access_key and secret_key, for access-key.")
+    )
+    enrols: bool = field(
+        default=False,
+        metadata=_text("Is no member: tests log in by username, make this a member, and end that again."),
+    )
+    administers: tuple[str, ...] = field(
+        default=(), metadata=_text("Those of `services` that this identity administers, such as iam.")
     )
     account: str = field(default="", metadata=_text("Account in Rucio.", pattern=ACCOUNT))
     username: str = field(default="", metadata=_text("Name for Rucio's userpass."))
@@ -180,6 +191,10 @@ class AuthEntry(Strict):
     ca_file: str = field(default="", metadata=_text("PEM bundle for https; empty: the system's."))
     voms_directory: str = field(
         default="/etc/grid-security/vomsdir", metadata=_text("Directory of VOMS servers (.lsc files).")
+    )
+    vomses: str = field(
+        default="/etc/vomses",
+        metadata=_text("File or directory that says where VOMS servers are, for voms-proxy-init."),
     )
     issuer: str = field(
         default="",

@@ -164,9 +164,14 @@ class Identity:
         certificate: PEM user certificate, used where proxies are not accepted.
         proxy: PEM RFC 3820 proxy with VOMS attributes.
         plain_proxy: PEM RFC 3820 proxy without attributes.
-        client_secret_file: file that holds the secret of ``client_id`` (RFC 6749, 4.4).
+        client_secret_file: file that holds the secret of ``client_id`` (RFC 6749, 2.3.1).
+        refresh_token_file: file that holds a refresh token of a user (RFC 6749, 6), which ``client_id`` was
+            given; a new one that the issuer sends replaces it.
         token_command: prints a token; ``{audience}`` and ``{scope}`` are replaced.
         access_key_file: JSON ``{"access_key": ..., "secret_key": ...}`` for object stores.
+        enrols: is no member; tests make them one by the IAM and end that again. ``username`` and
+            ``password_file`` are those of a login at the institution, or at the IAM itself.
+        administers: services of the matrix, such as ``iam``, where this identity may do everything.
         account: in Rucio; whoever has one may log in there by whatever of the above Rucio knows.
         username: for Rucio's userpass.
         password_file: file that holds the password of ``username``.
@@ -182,8 +187,11 @@ class Identity:
     plain_proxy: str = ""
     client_id: str = ""
     client_secret_file: str = ""
+    refresh_token_file: str = ""
     token_command: tuple[str, ...] = ()
     access_key_file: str = ""
+    enrols: bool = False
+    administers: tuple[str, ...] = ()
     account: str = ""
     username: str = ""
     password_file: str = ""
@@ -216,12 +224,14 @@ class Trust:
         ca_directory: hashed CA directory (``X509_CERT_DIR``).
         ca_file: PEM bundle for https clients; empty: the system's.
         voms_directory: ``X509_VOMS_DIR``.
+        vomses: file or directory that says where VOMS servers are (``VOMS_USERCONF``).
         issuer: URL of the token issuer, ending in "/".
     """
 
     ca_directory: str = "/etc/grid-security/certificates"
     ca_file: str = ""
     voms_directory: str = "/etc/grid-security/vomsdir"
+    vomses: str = "/etc/vomses"
     issuer: str = ""
     forge: Forge = field(default_factory=Forge)
 

@@ -34,6 +34,7 @@ _FILES_OF_IDENTITY = (
     "proxy",
     "plain_proxy",
     "client_secret_file",
+    "refresh_token_file",
     "access_key_file",
     "password_file",
 )
@@ -158,6 +159,7 @@ def _trust(auth: AuthEntry, base: Path) -> Trust:
         ca_directory=_file(auth.ca_directory, base),
         ca_file=_file(auth.ca_file, base),
         voms_directory=_file(auth.voms_directory, base),
+        vomses=_file(auth.vomses, base),
         issuer=auth.issuer,
         forge=Forge(**{name: _file(value, base) for name, value in asdict(auth.forge).items()}),
     )

@@ -48,7 +48,7 @@ DOORS: Mapping[str, frozenset[Protocol]] = {
 }
 """The protocols that the embedded lake serves, by technology."""
 
-SERVICES: frozenset[str] = frozenset({"fts", "rucio"})
+SERVICES: frozenset[str] = frozenset({"fts", "iam", "rucio"})
 """The central services that the embedded lake can start."""
 
 MONITORING = "fts-monitoring"

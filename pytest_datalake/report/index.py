@@ -15,7 +15,7 @@ from pytest_datalake.report.fault_cards import cards
 from pytest_datalake.report.known_issues import known_issues
 from pytest_datalake.report.page import lasted, render
 from pytest_datalake.report.requirements import PAGE
-from pytest_datalake.report.rows import OUTCOMES
+from pytest_datalake.report.signs import met
 from pytest_datalake.report.site_lines import site_lines
 from pytest_datalake.report.trend import trend
 
@@ -58,6 +58,10 @@ def page(results: Results, verdict: Verdict, change: CoverageChange, history: Hi
     numbers = {row.nodeid: number for number, row in enumerate(results.tests)}
     extra: dict[str, Any] = {
         "faults": [fault.tests for fault in verdict.faults],
+        "changes": {
+            name: [numbers[nodeid] for nodeid in getattr(history.changes, name)]
+            for name in ("failing", "still", "fixed")
+        },
         "unsupported": _unsupported(run),
         "past": {
             numbers[nodeid]: [past.last_success, past.first_failure, past.recent, past.state, past.status]
@@ -91,7 +95,7 @@ def page(results: Results, verdict: Verdict, change: CoverageChange, history: Hi
         known=known_issues(results.tests, run.started),
         downtimes=downtimes(results.tests, run.downtimes, run.started),
         trend=trend,
-        outcomes=OUTCOMES,
+        met=met(results.tests),
         data=data(results.tests, endpoints, _experiments(run), extra),
     )
 

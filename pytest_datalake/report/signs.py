@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_datalake.report.rows import Outcome
+    from collections.abc import Iterable
+
+    from pytest_datalake.report.rows import Outcome, TestRow
 
 GLYPHS: dict[Outcome, str] = {
     "passed": "✓",
@@ -34,3 +36,9 @@ MEANINGS: dict[Outcome, str] = {
     "fixed": "fixed: a known issue that no longer fails",
     "not-run": "planned, but without a result",
 }
+
+
+def met(tests: Iterable[TestRow]) -> list[Outcome]:
+    """The outcomes that a legend explains: a pass, and what else there is in some tests."""
+    found = {"passed", *(row.outcome for row in tests)}
+    return [outcome for outcome in GLYPHS if outcome in found]

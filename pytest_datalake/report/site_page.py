@@ -16,6 +16,7 @@ from pytest_datalake.report.fault_cards import Commands, FaultCard, cards, comma
 from pytest_datalake.report.known_issues import known_issues, place
 from pytest_datalake.report.page import render
 from pytest_datalake.report.reasons import cause
+from pytest_datalake.report.signs import met
 from pytest_datalake.report.site_grids import capability_grid, link_grids
 from pytest_datalake.report.site_lines import site_file, site_lines
 from pytest_datalake.report.trend import trend
@@ -166,6 +167,7 @@ class _About:
             downtimes=downtimes(
                 self._tests, [one for one in run.downtimes if self._site in one.sites], run.started
             ),
+            met=met(self._tests),
             links=link_grids(self._tests, self._ends, self._site),
             capabilities=capability_grid(self._tests),
             endpoints=[end for end in run.endpoints if end.site == self._site],

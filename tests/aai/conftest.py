@@ -1,32 +1,71 @@
-"""One set of authorities and one issuer for all tests here: making keys is what takes the time."""
+"""One set of authorities and one IAM for all tests here: making keys is what takes the time."""
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_datalake.lake.issuer.config import Client, Settings
-from pytest_datalake.lake.issuer.server import IssuerServer
+from pytest_datalake.capabilities.enrol import Newcomer
+from pytest_datalake.clients.iam import Client, Iam
+from pytest_datalake.credentials.tokens import TokenSource
+from pytest_datalake.lake import services
+from pytest_datalake.lake.daemons.api import Account
+from pytest_datalake.lake.iam import service
+from pytest_datalake.lake.iam.config import Settings
+from pytest_datalake.lake.iam.server import IamServer
+from pytest_datalake.lake.identities import TESTS, enrol
 from pytest_datalake.lake.pki import Authorities
-from pytest_datalake.matrix.model import Identity, Trust
+from pytest_datalake.lake.state import StateDirectory
+from pytest_datalake.matrix.model import Experiment, Identity, Trust
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
-SECRETS = {"ska": "ska-+%: very secret", "lofar": "lofar-very-secret"}
+    from pytest_datalake.lake.identities import People
+
+EXPERIMENTS = tuple(
+    Experiment(name=name, group=f"/escape/{name}", area=f"/{name}") for name in ("ska", "lofar")
+)
 
 
-@pytest.fixture(scope="session")
-def issuer_port() -> Iterator[int]:
+@contextmanager
+def free_port() -> Iterator[int]:
     # Bound but not listening, it keeps the port for the server, which may bind it as well (SO_REUSEADDR).
     with socket.socket() as reservation:
         reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         reservation.bind(("127.0.0.1", 0))
         yield reservation.getsockname()[1]
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[service.Iam]:
+    """An IAM in a thread of this process."""
+    voms = (b"", b"")
+    if settings.voms_key:
+        voms = (Path(settings.voms_certificate).read_bytes(), Path(settings.voms_key).read_bytes())
+    with IamServer(settings) as server:
+        iam = service.Iam(settings, Path(settings.signing_key).read_bytes(), voms)
+        server.serve(iam)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield iam
+        finally:
+            server.shutdown()
+            thread.join()
+            iam.close()
+
+
+@pytest.fixture(scope="session")
+def issuer_port() -> Iterator[int]:
+    with free_port() as port:
+        yield port
 
 
 @pytest.fixture(scope="session")
@@ -40,66 +79,92 @@ def authorities(directory: Path, issuer_port: int) -> Authorities:
 
 
 @pytest.fixture(scope="session")
-def identities(authorities: Authorities, directory: Path) -> dict[str, Identity]:
-    return {name: _identity(authorities, directory, name) for name in SECRETS}
+def people(authorities: Authorities, directory: Path) -> People:
+    return enrol(authorities, EXPERIMENTS, directory / "identities", vo="escape", administered=("iam",))
 
 
 @pytest.fixture(scope="session")
-def issuer_settings(authorities: Authorities, directory: Path, issuer_port: int) -> Settings:
-    certificate, key = authorities.issue_host(["localhost"], ["127.0.0.1", "127.0.0.11"])
-    return Settings(
-        issuer=authorities.issuer,
-        vo="escape",
-        port=issuer_port,
-        host_certificate=_private(directory / "host.pem", certificate),
-        host_key=_private(directory / "host.key", key),
-        signing_key=str(authorities.issuer_key),
-        clients=tuple(
-            Client(
-                client_id=name, secret=secret, groups=(f"/escape/{name}", "/escape"), areas=(f"/{name}",)
-            ).hashed()
-            for name, secret in SECRETS.items()
-        ),
-    )
+def identities(people: People) -> dict[str, Identity]:
+    return {one.name: one for one in people.identities}
 
 
 @pytest.fixture(scope="session")
-def trust(authorities: Authorities, issuer_settings: Settings) -> Iterator[Trust]:
-    """What a client knows of the AAI, with its issuer running."""
-    paths = authorities.paths(keys_are_fetched=False)
-    with IssuerServer(issuer_settings) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield Trust(
-                ca_directory=str(paths.ca_directory),
-                ca_file=str(paths.ca_file),
-                issuer=authorities.issuer,
-                forge=authorities.forge(),
+def all_settings(
+    authorities: Authorities, people: People, directory: Path, issuer_port: int
+) -> Iterator[tuple[Settings, Settings]]:
+    """Of the IAM, and of the institution at which people log in."""
+    with free_port() as institution_port:
+        composed = services.iam_services(
+            services.Membership(
+                state=StateDirectory(directory),
+                account=Account(uid=os.getuid(), gid=os.getgid(), drop=False),
+                authorities=authorities,
+                paths=authorities.paths(keys_are_fetched=True),
+                people=people,
+                vo="escape",
+                named=True,
+                port=issuer_port,
+                institution_port=institution_port,
             )
-        finally:
-            server.shutdown()
-            thread.join()
+        )
+        iam, institution = (Settings.read(one.process.config) for one in composed)
+        yield iam, institution
 
 
-def _identity(authorities: Authorities, directory: Path, name: str) -> Identity:
-    certificate, key = authorities.issue_user(name)
-    groups = (f"/escape/{name}", "/escape")
-    return Identity(
-        name=name,
-        experiment=name,
-        subject=f"/DC=org/DC=datalake/O=people/CN={name}",
-        groups=groups,
-        certificate=_private(directory / f"{name}.pem", certificate),
-        key=_private(directory / f"{name}.key", key),
-        proxy=_private(directory / f"{name}.proxy", authorities.proxy(certificate, key, fqans=groups)),
-        plain_proxy=_private(directory / f"{name}.plain", authorities.proxy(certificate, key)),
-        client_id=name,
-        client_secret_file=_private(directory / f"{name}.secret", SECRETS[name].encode() + b"\n"),
+@pytest.fixture(scope="session")
+def settings(all_settings: tuple[Settings, Settings]) -> Settings:
+    return all_settings[0]
+
+
+@pytest.fixture(scope="session")
+def trust(authorities: Authorities, all_settings: tuple[Settings, Settings]) -> Iterator[Trust]:
+    """What a client knows of the AAI, with its IAM and the institution running."""
+    paths = authorities.paths(keys_are_fetched=False)
+    with serving(all_settings[0]), serving(all_settings[1]):
+        yield Trust(
+            ca_directory=str(paths.ca_directory),
+            ca_file=str(paths.ca_file),
+            voms_directory=str(paths.voms_directory),
+            vomses=str(authorities.vomses_file),
+            issuer=authorities.issuer,
+            forge=authorities.forge(),
+        )
+
+
+@pytest.fixture(scope="session")
+def iam(trust: Trust) -> Iam:
+    """The service, as somebody without a token."""
+    return Iam(trust.issuer, ca_file=trust.ca_file)
+
+
+@pytest.fixture(scope="session")
+def tests_client(identities: dict[str, Identity]) -> Client:
+    return Client(client_id=TESTS, secret=Path(identities["ska"].client_secret_file).read_text())
+
+
+@pytest.fixture
+def iam_as(trust: Trust, identities: dict[str, Identity], iam: Iam) -> Callable[..., Iam]:
+    """The service as one of the identities: ``iam_as("robot", "scim:read")``."""
+
+    def make(name: str, scope: str = "openid", *, certificate: str = "") -> Iam:
+        token = TokenSource(trust, identities[name]).token(audience="localhost", scope=scope)
+        return iam.with_token(token, certificate=certificate)
+
+    return make
+
+
+@pytest.fixture
+def newcomer(
+    iam: Iam, trust: Trust, identities: dict[str, Identity], tests_client: Client, tmp_path: Path
+) -> Newcomer:
+    """Somebody with a login at the institution, who is no member."""
+    identity = identities["newcomer"]
+    return Newcomer(
+        iam,
+        identity,
+        password=Path(identity.password_file).read_text(),
+        client=tests_client,
+        trust=trust,
+        vo="escape",
+        directory=tmp_path / "proxies",
     )
-
-
-def _private(path: Path, content: bytes) -> str:
-    path.touch(mode=0o600)
-    path.write_bytes(content)
-    return str(path)

@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +22,6 @@ from pytest_datalake.matrix.model import Identity, Trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 SECRET = "ska-+%: very secret"
@@ -47,7 +47,8 @@ def test_an_identity_gets_its_token_from_the_issuer(
         monkeypatch.setenv(name, "/nonexistent")
     source = TokenSource(trust, identities["ska"])
     claims = _claims(source.token(audience="127.0.0.11", scope="storage.read:/ska"))
-    assert (claims["sub"], claims["aud"], claims["scope"]) == ("ska", "127.0.0.11", "storage.read:/ska")
+    assert (claims["aud"], claims["scope"]) == ("127.0.0.11", "storage.read:/ska")
+    assert claims["client_id"] == identities["ska"].client_id
 
 
 def test_tokens_are_kept_for_each_audience_and_scope(trust: Trust, identities: dict[str, Identity]) -> None:
@@ -131,8 +132,50 @@ def test_an_issuer_of_another_ca_is_not_believed(
     command += ["-subj", "/CN=other", "-keyout", str(tmp_path / "key"), "-out", str(certificate)]
     subprocess.run(command, check=True, capture_output=True, timeout=30)
     source = TokenSource(replace(trust, ca_file=str(certificate)), identities["ska"])
-    with pytest.raises(EngineError, match=r"could not be asked.*unable to get"):
+    with pytest.raises(EngineError, match=r"could not be asked.*(unable to get|self-signed)"):
         source.token(audience="a", scope="wlcg.groups")
+
+
+def test_a_client_without_a_refresh_token_speaks_for_itself(
+    trust: Trust, identities: dict[str, Identity]
+) -> None:
+    identity = replace(identities["robot"], refresh_token_file="")
+    token = TokenSource(trust, identity).token(audience="a", scope="storage.read:/")
+    assert _claims(token)["sub"] == identity.client_id
+
+
+def test_a_refresh_token_that_is_replaced_is_written_down_once(
+    trust: Trust, identities: dict[str, Identity], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "refresh-token"
+    file.write_text(Path(identities["ska"].refresh_token_file).read_text() + "a longer old one")
+    answers = iter(["second", "third"])
+    asked = []
+
+    def grant(_source: TokenSource, form: dict[str, str]) -> tuple[str, float, str]:
+        asked.append(form["refresh_token"])
+        return "token", time.time() + 3600, next(answers)
+
+    monkeypatch.setattr(TokenSource, "_grant", grant)
+    source = TokenSource(trust, replace(identities["ska"], refresh_token_file=str(file)))
+    for scope in ("openid", "wlcg.groups"):
+        source.token(audience="a", scope=scope)
+    assert asked[1:] == ["second"]
+    assert file.read_text() == "third\n"
+
+
+def test_a_refresh_token_that_is_refused_stays_secret(
+    trust: Trust, identities: dict[str, Identity], tmp_path: Path
+) -> None:
+    file = tmp_path / "refresh-token"
+    file.write_text("mistyped-token\n")
+    source = TokenSource(trust, replace(identities["ska"], refresh_token_file=str(file)))
+    with pytest.raises(EngineError, match=r"identity ska.*400 invalid_grant") as caught:
+        source.token(audience="a", scope="openid")
+    assert "mistyped-token" not in _everything_said(caught.value)
+    file.unlink()
+    with pytest.raises(EngineError, match="cannot be read and replaced: No such file"):
+        source.token(audience="a", scope="openid")
 
 
 def test_a_command_may_know_better() -> None:

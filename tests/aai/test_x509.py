@@ -30,7 +30,7 @@ from pytest_datalake.errors import EngineError
 from pytest_datalake.lake.pki import Authorities, subject_hashes
 
 if TYPE_CHECKING:
-    from pytest_datalake.lake.issuer.config import Settings
+    from pytest_datalake.lake.iam.config import Settings
     from pytest_datalake.matrix.model import Identity, Trust
 
 VOMS_EXTENSION = x509.ObjectIdentifier("1.3.6.1.4.1.8005.100.100.5")
@@ -115,8 +115,8 @@ def test_keys_are_for_our_eyes_only(authorities: Authorities) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
-def test_a_host_certificate_names_its_addresses(issuer_settings: Settings) -> None:
-    certificate = certificates_from_pem(Path(issuer_settings.host_certificate).read_bytes())[0]
+def test_a_host_certificate_names_its_addresses(settings: Settings) -> None:
+    certificate = certificates_from_pem(Path(settings.host_certificate).read_bytes())[0]
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["localhost"]
     assert [str(address) for address in names.get_values_for_type(x509.IPAddress)] == [

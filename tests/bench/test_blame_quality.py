@@ -29,5 +29,7 @@ def test_planted_faults_touch_different_sites() -> None:
 
 
 def test_hard_faults_are_nearly_always_named() -> None:
-    hard, _ = quality(runs=12, sizes=(8,))
-    assert int(hard.value.removesuffix(" %")) >= 75
+    hard, _ = quality(runs=4, sizes=(8,))
+    shares = [int(share.removesuffix(" %")) for share in hard.value.split(", ")]
+    assert len(shares) == 3
+    assert sum(shares) / 3 >= 75

@@ -33,11 +33,14 @@ _FLAGS = (
 
 
 @contextmanager
-def chromium(profile: Path) -> Iterator[WebDriver]:
-    """A browser with a profile of its own, an empty directory; it ends with the block."""
+def chromium(profile: Path, *flags: str) -> Iterator[WebDriver]:
+    """A browser with a profile of its own, an empty directory; it ends with the block.
+
+    ``flags`` come last: of two that contradict each other, they count.
+    """
     options = webdriver.ChromeOptions()
     options.binary_location = "/usr/bin/chromium"
-    for flag in (*_FLAGS, f"--user-data-dir={profile}"):
+    for flag in (*_FLAGS, f"--user-data-dir={profile}", *flags):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))

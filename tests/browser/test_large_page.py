@@ -67,3 +67,32 @@ def test_a_square_of_the_last_panel_opens(page: Window) -> None:
     page.run("[...document.querySelectorAll('#panels figure')].at(-1).querySelector('td.p').click()")
     assert page.text("#panel-body > .share") == "1 test"
     assert " → " in page.text("#panel-title")
+
+
+def test_the_layers_of_the_same_links_stand_side_by_side(page: Window) -> None:
+    groups = page.run(
+        "return [...document.querySelectorAll('#panels > div')].map(group =>"
+        " [...group.querySelectorAll('figcaption')].map(caption => caption.innerText))"
+    )
+    assert len(groups) == 12
+    for captions in groups:
+        kinds = {" ".join(caption.split()[:2]) for caption in captions}
+        assert len(kinds) == 1
+        assert [caption.split(maxsplit=2)[2].rsplit(maxsplit=1)[0] for caption in captions] == [
+            "direct",
+            "by FTS",
+            "by rule",
+        ]
+    assert page.texts("#panels-summary thead th") == ["direct", "by FTS", "by rule"]
+    assert len(page.texts("#panels-summary tbody tr")) == 12
+
+
+def test_known_issues_are_listed_on_demand(page: Window) -> None:
+    def listed() -> int:
+        return int(page.text("#results-count").split()[0].replace(",", ""))
+
+    before = listed()
+    page.click("#expected")
+    known = listed() - before
+    assert f"{known:,}" == page.texts(".headline div:nth-child(4) dd")[0]
+    assert known > 100

@@ -10,6 +10,9 @@ from urllib.parse import urlencode
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from pytest_datalake.report.rows import OUTCOMES
+from pytest_datalake.report.signs import GLYPHS, LETTERS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -233,4 +236,5 @@ def test_a_phone_need_not_scroll_sideways(window: Window, nightly: Path) -> None
 
 def test_outcomes_differ_in_more_than_colour(page: Window) -> None:
     signs = page.run("return [...document.querySelectorAll('.legend i')].map(sign => sign.innerText)")
-    assert len(signs) == len(set(signs)) == 7
+    assert signs == ["✓", "✗"]
+    assert len(set(GLYPHS.values())) == len(set(LETTERS.values())) == len(OUTCOMES)

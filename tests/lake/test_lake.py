@@ -32,7 +32,7 @@ SILENT = list[str]().append
 
 
 def pids(status: dict[str, Any]) -> list[int]:
-    found = {status["keeper"]["pid"], status["services"]["issuer"]["pid"]}
+    found = {status["keeper"]["pid"], status["services"]["iam"]["pid"]}
     for site in status["sites"].values():
         for rse in site["rses"].values():
             found.update(process["pid"] for process in rse["processes"].values())
@@ -205,7 +205,26 @@ def test_a_detached_lake_ends_when_its_starter_is_killed_before_it_is_up(
     )
     starter = [sys.executable, "-c", f"import os\n{text}", lake_of("COMO"), str(state_dir)]
     assert subprocess.run(starter, check=False).returncode == -signal.SIGKILL
-    os.close(StateDirectory(state_dir).hold_for_life())  # waits for the keeper's end
+    StateDirectory(state_dir).wait_for_end()
+
+
+def test_control_c_while_a_lake_comes_up_leaves_nothing(
+    state_dir: Path, lake_of: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "one.yaml").write_text(lake_of("COMO"))
+    command = [sys.executable, "-m", "pytest_datalake.cli", "up", "--matrix", str(tmp_path / "one.yaml")]
+    # a shell's background jobs ignore SIGINT, and so would what they start
+    started = subprocess.Popen(
+        ["env", "--default-signal=INT", *command, "--state-dir", str(state_dir)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert started.stdout is not None
+    assert any(b"answers" in line for line in started.stdout)
+    started.send_signal(signal.SIGINT)
+    _, errors = started.communicate(timeout=60)
+    assert (started.returncode, errors) == (2, b"datalake: interrupted\n")
+    assert not state_dir.exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
@@ -268,7 +287,7 @@ def test_a_missing_executable_names_its_package(
     monkeypatch.setattr("pytest_datalake.lake.daemons.files.shutil.which", lambda *_, **__: None)
     with pytest.raises(UsageError, match="Debian package xrootd-server"):
         composition.up(one_site, state_dir, detached=True, progress=SILENT)
-    assert composition.adopt(state_dir) is None
+    assert not state_dir.exists()
 
 
 def test_a_directory_that_cannot_be_made(one_site: Matrix, tmp_path: Path) -> None:

@@ -228,7 +228,7 @@ def test_names_that_yaml_takes_for_something_else_are_names() -> None:
             "",
             (
                 "22:33: sites.COMO.rses.COMO-A.endpoints.0.auth.1: "
-                "nobody can show x509-voms: no identity in auth.identities has proxy"
+                "nobody can show x509-voms: no identity in auth.identities has proxy or certificate"
             ),
         ),
         (
@@ -380,7 +380,7 @@ def test_a_client_needs_its_secret_and_its_issuer() -> None:
     text = GOOD.replace("token_command: [oidc-token, x]", "client_id: x")
     text = text.replace("  issuer: https://iam.example.org/\n", "")
     assert {line.split(": ", 2)[2] for line in errors_of(text)} == {
-        "needs client_secret_file beside it",
+        "needs client_secret_file beside it, or refresh_token_file",
         "needs auth.issuer, the token issuer to ask",
     }
 

@@ -48,11 +48,11 @@ def logs(directory: Path) -> ServerLogs:
     )
     (directory / "fts.log").write_text(FTS)
     (directory / "rucio.log").write_text("rule 4d3c is stuck\nrule 0000 is stuck\n")
-    (directory / "issuer.log").write_text(ISSUER)
+    (directory / "iam.log").write_text(ISSUER)
     sites = {
         name: {"rses": {f"{name}-1": {"endpoints": [door(directory, name)]}}} for name in ("A", "B", "C")
     }
-    services = {name: {"log": f"{directory}/{name}.log"} for name in ("fts", "rucio", "issuer", "activemq")}
+    services = {name: {"log": f"{directory}/{name}.log"} for name in ("fts", "rucio", "iam", "activemq")}
     return ServerLogs({"sites": sites, "services": services})
 
 
@@ -77,7 +77,7 @@ def test_what_the_transfer_manager_and_the_issuer_say_of_a_job(tmp_path: Path) -
     row = replace(ROW, layer="fts", auth="token-scope", identity="ska", rse="B-1", evidence={"job": "77aa"})
     assert logs(tmp_path).about(row) == {
         "fts": FTS.splitlines()[0].replace("eyJhbGciOiJub25lIn0.e.c", "(secret left out)"),
-        "issuer": "token 1 for ska: storage.read:/ska, audience 'aud-B'\n"
+        "iam": "token 1 for ska: storage.read:/ska, audience 'aud-B'\n"
         "refused for 'ska': invalid_scope (no such scope)",
     }
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_datalake.report.blame.attribution import blame
+from pytest_datalake.report.blame.texts import accused
 from pytest_datalake.report.rows import EndpointRow, KnownIssueRow, TestRow
 
 if TYPE_CHECKING:
@@ -372,3 +373,10 @@ def test_thin_evidence_of_several_sorts_is_one_fault() -> None:
     faults = [fault for fault in blame(tests, endpoints) if fault.kind == "single"]
     assert len({fault.key for fault in faults}) == len(faults)
     assert sum(fault.count for fault in blame(tests, endpoints)) == 3
+
+
+def test_a_rule_that_is_stuck_names_the_end_of_its_transfer() -> None:
+    row = TestRow(run_id="r", nodeid="n", source="A.davs", destination="B.davs", auth="token-scope")
+    for end, named in (("SOURCE", "A.davs"), ("DESTINATION", "B.davs"), ("TRANSFER", "")):
+        said = f"rule 4d3c is STUCK: {end} [13] Permission refused"
+        assert accused(replace(row, reason=said)) == named

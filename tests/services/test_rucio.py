@@ -32,7 +32,7 @@ def missing_file(name: str) -> File:
 
 def test_rucio_serves_its_own_client_and_says_what_runs(rucio_lake: RucioLake) -> None:
     services = rucio_lake.lake.status()["services"]
-    assert set(services) == {"issuer", "fts", "postgresql", "activemq", "rucio", "rucio-daemons"}
+    assert set(services) == {"iam", "fts", "postgresql", "activemq", "rucio", "rucio-daemons"}
     for name, service in services.items():
         os.kill(rucio_lake.pid(name), 0)
         assert Path(service["log"]).is_file()

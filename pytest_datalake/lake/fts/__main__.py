@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from pytest_datalake.lake.fts import NAME
 from pytest_datalake.lake.fts.config import Settings
 from pytest_datalake.lake.fts.nursery import Nursery
+from pytest_datalake.lake.privileges import drop_privileges
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -24,7 +25,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _stop)
     os.umask(0o077)  # proxies and tokens lie in files
     settings = Settings.read(Path(sys.argv[1]))
-    nursery = Nursery(lambda: drop_privileges(settings))
+    nursery = Nursery(lambda: drop_privileges(settings.uid, settings.gid))
     # After the fork: workers need none of this.
     from pytest_datalake.lake.fts.server import FtsServer
     from pytest_datalake.lake.fts.service import Service
@@ -34,7 +35,7 @@ def main() -> None:
     keys = {storage: json.loads(Path(path).read_text()) for storage, path in settings.object_stores.items()}
     with FtsServer(settings) as server:
         _load_late_modules()
-        drop_privileges(settings)
+        drop_privileges(settings.uid, settings.gid)
         server.service = service = Service(settings, nursery, keys, broker_password=password)
         service.start(delegated)
         logging.getLogger(__name__).info("%s serves %s", NAME, settings.url)
@@ -43,14 +44,6 @@ def main() -> None:
         finally:
             service.stop()
             nursery.close()
-
-
-def drop_privileges(settings: Settings) -> None:
-    """Become the account that the settings name; for good, and with no other groups."""
-    if settings.uid is not None and settings.gid is not None:
-        os.setgroups([])
-        os.setgid(settings.gid)
-        os.setuid(settings.uid)
 
 
 def _load_late_modules() -> None:

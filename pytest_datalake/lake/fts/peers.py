@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ssl
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,35 +17,8 @@ if TYPE_CHECKING:
     from pytest_datalake.lake.fts.caller import Caller
     from pytest_datalake.lake.fts.config import Settings
 
-_DER = 2
 _REMEMBERED_SECONDS = 60.0
 _MOST_REMEMBERED = 1000
-
-
-def tls_context(settings: Settings) -> ssl.SSLContext:
-    """Asks for a certificate, takes proxies (RFC 3820), and does without.
-
-    No tickets: the chain of a resumed session is not known.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(settings.host_certificate, settings.host_key)
-    context.load_verify_locations(settings.ca_file)
-    context.verify_mode = ssl.CERT_OPTIONAL
-    context.verify_flags |= ssl.VerifyFlags.VERIFY_ALLOW_PROXY_CERTS
-    context.options |= ssl.OP_NO_TICKET
-    context.num_tickets = 0
-    return context
-
-
-def shown_chain(connection: ssl.SSLSocket) -> tuple[bytes, ...]:
-    """The verified chain that the peer showed, in DER and leaf first; empty: it showed none."""
-    if connection.getpeercert(binary_form=True) is None:
-        return ()
-    public = getattr(connection, "get_verified_chain", None)  # Python 3.13
-    if public is not None:
-        return tuple(public())
-    inner: Any = connection._sslobj  # type: ignore[attr-defined]  # noqa: SLF001  # there is no other way before 3.13
-    return tuple(certificate.public_bytes(_DER) for certificate in inner.get_verified_chain() or ())
 
 
 class Peers:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import socket
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socketserver import TCPServer
-from typing import TYPE_CHECKING, Any
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING
 
 from pytest_datalake.lake.fts import NAME
-from pytest_datalake.lake.fts.peers import shown_chain, tls_context
 from pytest_datalake.lake.fts.refusal import PHRASES, Refusal
 from pytest_datalake.lake.fts.web import Answer
+from pytest_datalake.lake.https import HttpsServer, shown_chain, tls_context
 
 if TYPE_CHECKING:
     import ssl
@@ -27,36 +25,14 @@ _PATIENCE = 60
 _MAX_BODY = 64 << 20
 
 
-class FtsServer(ThreadingHTTPServer):
-    """Listens from the moment it is made; ``serve_forever`` answers.
+class FtsServer(HttpsServer):
+    """Listens from the moment it is made; ``serve_forever`` answers."""
 
-    A connection's own thread does the TLS handshake too, so that a peer who never finishes it delays nobody.
-    """
-
-    daemon_threads = True
-    request_queue_size = 512
     service: Service
 
     def __init__(self, settings: Settings) -> None:
-        self._tls = tls_context(settings)
-        super().__init__((settings.address, settings.port), _Handler)
-
-    def server_bind(self) -> None:
-        """Bind without asking the resolver for a name, which can take long and is of no use."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = "localhost", self.server_address[1]
-
-    def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  (the parent's types)
-        """Handshake and requests of one connection, in its own thread."""
-        request.settimeout(_PATIENCE)
-        request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with self._tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False) as connection:
-            connection.do_handshake()
-            super().finish_request(connection, client_address)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002  (the parent's)
-        """A peer that went away or spoke no TLS is not worth a traceback."""
-        _log.debug("connection from %s ended early", client_address, exc_info=True)
+        tls = tls_context(settings.host_certificate, settings.host_key, settings.ca_file)
+        super().__init__((settings.address, settings.port), _Handler, tls, patience=_PATIENCE)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -33,4 +33,16 @@ const folded = (title, ...content) => {
   return details;
 };
 
+// A name that may be broken after its underscores, and is the same text when it is copied.
+const breakable = name => name.split(/(?<=_)/).flatMap(part => [part, make("wbr")]);
+
+const grouped = (items, key) => {  // as Map.groupBy, which browsers have since 2024 only
+  const groups = new Map();
+  for (const item of items) {
+    if (!groups.has(key(item))) groups.set(key(item), []);
+    groups.get(key(item)).push(item);
+  }
+  return groups;
+};
+
 const plural = (count, thing) => `${count.toLocaleString("en")} ${thing}${count === 1 ? "" : "s"}`;

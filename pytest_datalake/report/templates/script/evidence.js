@@ -13,6 +13,9 @@ const size = text => {
 
 const day = text => text.slice(0, 16).replace("T", " ");
 
+const STATES = {first: "never run before", new: "did not fail in the run before", still: "failed in the run before, too"};
+const STATUSES = {ok: "works otherwise", flaky: "comes and goes", broken: "broken"};
+
 const describe = (table, row) => {
   const block = make("article", undefined, "test");
   const outcome = table.outcomeOf(row);
@@ -34,7 +37,7 @@ const describe = (table, row) => {
     line("last success", success ? day(success) : "never seen");
     line("failing since", failure && day(failure));
     line("recent runs", [...recent].map(letter => ({p: "✓", f: "✗"})[letter] ?? "–").join(" "));
-    line("history", [state, status].filter(word => word && word !== "unknown").join(", "));
+    line("history", [STATES[state], STATUSES[status]].filter(Boolean).join("; "));
   }
   for (const name of table.facts) {
     const value = table.text(name, row);

@@ -41,7 +41,7 @@ const start = async () => {
     clearTimeout(waiting);
     waiting = setTimeout(() => showResults(table, rows), 120);
   });
-  byId("passed").addEventListener("change", () => showResults(table, rows));
+  for (const name of ["passed", "expected"]) byId(name).addEventListener("change", () => showResults(table, rows));
 
   document.addEventListener("click", event => {
     const cell = event.target.closest("td");
@@ -51,6 +51,8 @@ const start = async () => {
       const number = Number(fault.dataset.fault);
       openRows(table, fault.dataset.title, table.head.faults[number], `#evidence-of-${number}`);
     }
+    const change = event.target.closest("[data-change]");
+    if (change) openRows(table, change.dataset.title, table.head.changes[change.dataset.change]);
   });
   const within = query => ({experiment: filter.experiment, qos: filter.qos, protocol: filter.protocol, ...query});
   document.addEventListener("keydown", event => {

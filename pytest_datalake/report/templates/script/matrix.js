@@ -3,6 +3,7 @@ const LARGEST_AXIS = 80;     // more endpoints than that are shown as their site
 const KEPT_SQUARES = 20_000; // panels out of view are taken down in larger matrices
 const FAMILIES = ["http", "xroot", "gsiftp"];
 const LAYERS = ["direct", "fts", "rule"];
+const CARRIERS = {direct: "direct", fts: "by FTS", rule: "by rule"};
 
 const rank = (list, item) => { const at = list.indexOf(item); return at < 0 ? list.length : at; };
 
@@ -51,9 +52,11 @@ const panelsOf = (table, rows) => {
     }
   }
   return [...panels.values()].sort((one, other) =>
-    rank(LAYERS, one.layer) - rank(LAYERS, other.layer) || one.streamed - other.streamed
-    || rank(FAMILIES, one.family) - rank(FAMILIES, other.family) || one.auth.localeCompare(other.auth));
+    one.streamed - other.streamed || rank(FAMILIES, one.family) - rank(FAMILIES, other.family)
+    || one.auth.localeCompare(other.auth) || rank(LAYERS, one.layer) - rank(LAYERS, other.layer));
 };
+
+const carrier = layer => CARRIERS[layer] ?? layer;
 
 const axis = (table, numbers) => {
   const bySite = numbers.size > LARGEST_AXIS;
@@ -124,13 +127,15 @@ const showMatrix = (table, rows) => {
       }
     }
   }, {rootMargin: "400px"});
+  const several = new Set(panels.map(panel => panel.layer)).size > 1;
   panels.forEach((panel, number) => {
     const figure = make("figure", undefined, "panel");
     figure.id = `panel-${number}`;
     const caption = make("figcaption");
     caption.append(make("b", panel.family), " ");
-    if (panel.layer !== "direct") caption.append(make("span", panel.layer, "chip"), " ");
-    caption.append(make("span", panel.auth || "no auth", "chip"), " ", make("span", `${panel.good}/${panel.count}`, "share"));
+    caption.append(make("span", panel.auth || "no auth", "chip"), " ");
+    if (several) caption.append(make("span", carrier(panel.layer), "chip"), " ");
+    caption.append(make("span", `${panel.good}/${panel.count}`, "share"));
     const place = make("div", undefined, "scroll");
     const step = panel.destinations.size > 30 ? 16 : 27;  // so that little moves when it is drawn
     place.style.height = `${Math.min(panel.sources.size, LARGEST_AXIS) * step + 120}px`;
@@ -139,30 +144,45 @@ const showMatrix = (table, rows) => {
     figures.set(figure, {panel, place});
     panel.figure = figure;
   });
-  const byFailures = [...panels].sort((one, other) => other.bad - one.bad);
-  byId("panels").replaceChildren(...byFailures.map(panel => panel.figure));
+  // The same links direct, by FTS and by rule stand side by side; what has most failures comes first.
+  const groups = [...grouped(panels, panel => `${panel.family} ${panel.auth}`).values()];
+  const failures = group => group.reduce((sum, panel) => sum + panel.bad, 0);
+  groups.sort((one, other) => failures(other) - failures(one));
+  byId("panels").replaceChildren(...groups.map(group => {
+    const place = make("div", undefined, "panels");
+    place.append(...group.map(panel => panel.figure));
+    return place;
+  }));
   byId("panels-summary").replaceChildren(...(panels.length > 1 ? [overview(table, panels)] : []));
   for (const figure of figures.keys()) watching.observe(figure);
 };
 
-// All panels at a glance: layers and families down, auths across; each leads to its panel.
+// All panels at a glance, each a way to its panel: families down and auths across, or, where links are tested in
+// several layers, families with auths down and layers across.
 const overview = (table, panels) => {
-  const kinds = [...new Set(panels.map(panel => `${panel.layer} ${panel.family}`))];
+  const layers = [...new Set(panels.map(panel => panel.layer))].sort((one, other) => rank(LAYERS, one) - rank(LAYERS, other));
   const auths = [...new Set(panels.map(panel => panel.auth))].sort();
+  const [down, across, columns] = layers.length > 1
+    ? [panel => `${panel.family} ${panel.auth}`, panel => panel.layer, layers]
+    : [panel => panel.family, panel => panel.auth, auths];
   const grid = make("table", undefined, "overview");
-  grid.setAttribute("aria-label", "links that passed, by layer, protocol family and auth");
+  grid.setAttribute("aria-label", "links that passed, by protocol family, auth and layer");
   const head = grid.createTHead().insertRow();
   head.append(make("td"));
-  for (const auth of auths) { const cell = make("th", auth || "no auth"); cell.scope = "col"; head.append(cell); }
+  for (const column of columns) {
+    const cell = make("th", layers.length > 1 ? carrier(column) : column || "no auth");
+    cell.scope = "col";
+    head.append(cell);
+  }
   const body = grid.createTBody();
-  for (const kind of kinds) {
+  for (const group of grouped(panels, down).values()) {
     const line = body.insertRow();
-    const name = make("th", kind.replace(/^direct /, ""));
+    const name = make("th", down(group[0]));
     name.scope = "row";
     line.append(name);
-    for (const auth of auths) {
+    for (const column of columns) {
       const cell = line.insertCell();
-      const panel = panels.find(panel => `${panel.layer} ${panel.family}` === kind && panel.auth === auth);
+      const panel = group.find(panel => across(panel) === column);
       if (!panel) continue;
       const outcome = table.outcomeOf(panel.total.worst);
       const link = make("a", `${GLYPHS[outcome]} ${panel.good}/${panel.count}`, LETTERS[outcome]);

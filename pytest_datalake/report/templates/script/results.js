@@ -2,14 +2,14 @@
 const LISTED = 100;
 
 const showResults = (table, rows) => {
-  const passed = byId("passed").checked;
+  const also = {passed: byId("passed").checked, "known-issue": byId("expected").checked, downtime: byId("expected").checked};
   const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
   const fits = row => {
     if (!words.length) return true;
     const text = `${table.where(row)} ${table.word("test", row)} ${table.word("requirement", row)} ${table.long("reason", row) ?? ""}`.toLowerCase();
     return words.every(word => text.includes(word));
   };
-  const listed = worstFirst(table, rows.filter(row => (passed || table.outcomeOf(row) !== "passed") && fits(row)));
+  const listed = worstFirst(table, rows.filter(row => (also[table.outcomeOf(row)] ?? true) && fits(row)));
   const body = byId("results-body");
   const more = byId("results-more");
   body.replaceChildren();
@@ -35,7 +35,8 @@ const resultLine = (table, row) => {
   button.type = "button";
   button.addEventListener("click", () => openRows(table, table.where(row), [row]));
   where.append(button);
-  const test = make("td", table.word("test", row));
+  const test = make("td");
+  test.append(...breakable(table.word("test", row)));
   test.append(make("small", [table.word("capability", row), table.word("requirement", row)].filter(Boolean).join(" · ")));
   const reason = essence(table.long("reason", row) ?? "");
   line.append(outcome, where, test, make("td", reason.length > 300 ? `${reason.slice(0, 299)}…` : reason));
