@@ -50,13 +50,14 @@ class Row:
     where: str
     auth: str
     identity: str
+    requirement: str
     outcome: str
     reason: str
     seconds: float
 
     @property
     def key(self) -> str:
-        return f"{self.test} | {self.where} | {self.auth}"
+        return f"{self.test} | {self.where} | {self.auth} | {self.requirement}"
 
     def touches(self, rse: str) -> bool:
         return any(end.startswith(f"{rse}.") for end in self.where.split(" > "))
@@ -67,7 +68,7 @@ class Row:
     @classmethod
     def read(cls, document: dict[str, Any]) -> Row:
         where = document["cell"] or f"{document['source']} > {document['destination']}"
-        known = ("test", "auth", "identity", "outcome", "reason", "seconds")
+        known = ("test", "auth", "identity", "requirement", "outcome", "reason", "seconds")
         return cls(where=where, **{name: document[name] for name in known})
 
 
