@@ -65,7 +65,7 @@ class Chapter:
 
 
 def chapters(tests: Iterable[TestRow], sites: Sequence[str]) -> tuple[Chapter, ...]:
-    """The grid of requirements and sites, by level, in the order in which the requirements were planned."""
+    """The grid of requirements and sites, by level, in the order of the results."""
     found: dict[str, dict[tuple[str, str], dict[str, list[TestRow]]]] = defaultdict(dict)
     for row in tests:
         if in_grid(row):
