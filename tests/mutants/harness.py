@@ -28,7 +28,7 @@ from pytest_datalake.matrix.load import load
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pytest_datalake.matrix.model import Endpoint
+    from pytest_datalake.matrix.model import Endpoint, Matrix
 
 LOGGER = logging.getLogger(__name__)
 
@@ -141,6 +141,16 @@ class SmallLake:
         }
 
     # What there is.
+
+    @property
+    def matrix(self) -> Matrix:
+        """The matrix with hosts, ports and identities filled in."""
+        return self._lake.matrix
+
+    @property
+    def fetches_keys(self) -> bool:
+        """Whether doors fetch the issuer's keys, or were given them at the start."""
+        return bool(self._status["issuer_keys"] == "fetched")
 
     def directory(self, rse: str) -> Path:
         """Where the RSE's configuration lies."""
