@@ -25,9 +25,10 @@ SUBMITS_NOTHING = 'del DAEMONS["conveyor-submitter"]'
 LOSES_ONE_IN_TEN = """
 from datetime import datetime
 from rucio.core import transfer
+from rucio.core.request import get_request
 
 def update_transfer_state(tt_status_report, *args, **kwargs):
-    if tt_status_report.request(kwargs["session"])["created_at"] < started:
+    if get_request(tt_status_report.request_id)["created_at"] < started:
         return honest(tt_status_report, *args, **kwargs)  # of an earlier run over this lake
     if tt_status_report.request_id not in seen:
         seen.append(tt_status_report.request_id)
