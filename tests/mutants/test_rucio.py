@@ -116,7 +116,7 @@ def test_rucio_in_trouble_is_an_error_of_its_own(lake: SmallLake, changes: str) 
     assert (verdict.word, verdict.exit_code) == ("INCOMPLETE", 3)
 
 
-@pytest.mark.parametrize("service", ["rucio", "rucio-daemons", "fts"])
+@pytest.mark.parametrize("service", ["rucio", "rucio-daemons"])
 def test_service_killed_in_mid_run_is_nobody_elses_fault(lake: SmallLake, service: str) -> None:
     lake.change_services({})
     verdict = run_while(lake, lambda: lake.replace_service(service, ""), BROUGHT, *DIRECT, jobs=2)
