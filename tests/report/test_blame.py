@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_datalake.report.blame.attribution import blame
+from pytest_datalake.report.blame.contrast import listed
 from pytest_datalake.report.blame.texts import accused
 from pytest_datalake.report.rows import EndpointRow, KnownIssueRow, TestRow
 
@@ -220,6 +221,17 @@ def test_a_group_that_is_refused_at_one_place() -> None:
         for row in tests
     ]
     assert inferred(blame(tests, endpoints)) == ["S3 as destination for ska"]
+
+
+def test_what_works_beside_it_is_listed_as_one_writes_it() -> None:
+    names = ["lhc", "lofar", "magic", "ska"]
+    assert [listed(names[:count]) for count in range(5)] == [
+        "",
+        "lhc",
+        "lhc and lofar",
+        "lhc, lofar and magic",
+        "lhc, lofar, magic and 1 more",
+    ]
 
 
 def test_a_refusal_that_came_does_not_show_that_a_place_works() -> None:

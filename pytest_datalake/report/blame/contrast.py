@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _WORKS = 0.9
 _SHOWN = 2
+_NAMED = 3
 
 _LIMITS = {
     "family": "the same with {}",
@@ -37,10 +38,18 @@ def contrast(fault: Hypothesis, observations: Observations, space: Space) -> str
                 failures += len(tally.failures)
                 values |= names(attributes)
         if passes and passes / (passes + failures) >= _WORKS:
-            others = " and ".join(sorted(values - {""})[:3])
+            others = listed(sorted(values - {""}))
             works = "works" if passes + failures == 1 else "work"
             phrases.append(f"{phrase.format(others)} {works}: {passes} of {passes + failures}")
     return "; ".join(phrases[:_SHOWN])
+
+
+def listed(names: list[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``, ``a, b, c and 2 more``."""
+    shown = names[:_NAMED]
+    if len(names) > _NAMED:
+        return f"{', '.join(shown)} and {len(names) - _NAMED} more"
+    return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
 
 
 def covers(hypothesis: Hypothesis, attributes: Attributes, space: Space) -> bool:
