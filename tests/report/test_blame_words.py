@@ -1,0 +1,72 @@
+"""What the answers of services say, and how faults are put into words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_datalake.report.blame.attribution import blame
+from pytest_datalake.report.blame.contrast import listed
+from pytest_datalake.report.blame.texts import accused
+from pytest_datalake.report.rows import TestRow
+from tests.report.test_blame import copies, lake, only_tests
+
+if TYPE_CHECKING:
+    from pytest_datalake.report.rows import Row
+
+
+def test_what_works_beside_it_is_listed_as_one_writes_it() -> None:
+    names = ["lhc", "lofar", "magic", "ska"]
+    assert [listed(names[:count]) for count in range(5)] == [
+        "",
+        "lhc",
+        "lhc and lofar",
+        "lhc, lofar and magic",
+        "lhc, lofar, magic and 1 more",
+    ]
+
+
+def test_a_service_in_trouble_is_told_apart_from_the_tests_own_errors(green_run: list[Row]) -> None:
+    tests = only_tests(green_run)
+    down = "ServiceError: the transfer manager https://fts:8446 did not answer GET /whoami"
+    for number in (3, 5, 8):
+        tests[number] = replace(tests[number], outcome="error", reason=down)
+    tests[9] = replace(tests[9], outcome="error", reason="EngineError: no broker")
+    service, engine = blame(tests, [])
+    assert (service.kind, service.count, service.sites) == ("service", 3, ())
+    assert service.sentence.startswith("a central service is in trouble: the transfer manager ")
+    assert (engine.kind, engine.count) == ("engine", 1)
+
+
+def test_thin_evidence_is_gathered_by_what_the_texts_blame() -> None:
+    endpoints = lake(8)
+    tests = copies(endpoints, lambda _copy: False)
+    text = "copy davs://a -> davs://b: Copy failed (3rd pull). Remote side failed with status code 403"
+    for number, row in enumerate(tests):
+        if row.source == "S1-A.davs" and row.destination in {"S3-A.davs", "S6-A.davs"} and number % 2:
+            tests[number] = replace(row, outcome="failed", reason=text)
+    (fault,) = blame(tests, endpoints)
+    assert (fault.kind, fault.where, fault.sites, fault.count) == ("single", "S1-A.davs", ("S1",), 2)
+    assert (fault.sentence, fault.of) == ("S1-A.davs refuses access in a few copies", 28)
+    assert "too few" in fault.evidence[0]
+
+
+def test_thin_evidence_of_several_sorts_is_one_fault() -> None:
+    endpoints = lake(8)
+    tests = copies(endpoints, lambda _copy: False)
+    refused, late = "SOURCE HTTP 403", "SOURCE timed out"
+    answers = {"S3-A.davs": refused, "S4-A.davs": refused, "S6-A.davs": late}
+    for number, row in enumerate(tests):
+        if row.source == "S1-A.davs" and row.auth == "x509-voms" and row.destination in answers:
+            tests[number] = replace(row, outcome="failed", reason=answers[row.destination])
+    faults = [fault for fault in blame(tests, endpoints) if fault.kind == "single"]
+    assert len({fault.key for fault in faults}) == len(faults)
+    assert sum(fault.count for fault in blame(tests, endpoints)) == 3
+
+
+def test_a_rule_that_is_stuck_names_the_end_of_its_transfer() -> None:
+    row = TestRow(run_id="r", nodeid="n", source="A.davs", destination="B.davs", auth="token-scope")
+    for end, named in (("SOURCE", "A.davs"), ("DESTINATION", "B.davs"), ("TRANSFER", "")):
+        for wrapping in ("", "RequestErrMsg.TRANSFER_FAILED:"):
+            said = f"rule 4d3c is STUCK: {wrapping}{end} [13] Permission refused"
+            assert accused(replace(row, reason=said)) == named
