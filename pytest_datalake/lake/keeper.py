@@ -170,10 +170,8 @@ class Keeper:
         plans = {process["name"]: process for process in self._plan["processes"]}
         deadline = time.monotonic() + self._plan["budget"]
         while pending and not self._stopping:
+            self._demand_alive()
             for name, doors in list(pending.items()):
-                ended = self._record["processes"][name]["ended"]
-                if ended and ended != "exit status 0":  # 0: it may have forked away
-                    raise StartError(f"{name} did not start: {ended}\n{last_words(plans[name])}")
                 pending[name] = [door for door in doors if not answers(*door)]
                 if not pending[name]:
                     del pending[name]
@@ -186,6 +184,15 @@ class Keeper:
                 )
             if pending:
                 self._wait(0.02)
+        if not self._stopping:
+            self._reap()
+            self._demand_alive()  # also those that answered: a port may be open before all is loaded
+
+    def _demand_alive(self) -> None:
+        for process in self._plan["processes"]:
+            ended = self._record["processes"][process["name"]]["ended"]
+            if ended and ended != "exit status 0":  # 0: it may have forked away
+                raise StartError(f"{process['name']} did not start: {ended}\n{last_words(process)}")
 
     def _wait(self, timeout: float | None) -> None:
         """Sleep until a signal, the end of the starter, or the time-out (seconds)."""

@@ -187,6 +187,8 @@ class TestRow:
         test: name of the test function.
         capability: what is asserted, such as `transfer`.
         requirement: id of the requirement in the specification it comes from; empty: none.
+        level: how binding a requirement of the conformance table is, such as `MUST`; empty: no such one.
+        clause: where the requirement is written down.
         layer: `direct`, `fts` or `rule`.
         outcome: `passed`, `failed`, `error`, `known-issue`, `downtime` (failed in a declared one), `fixed`
             or `not-run`.
@@ -220,6 +222,8 @@ class TestRow:
     test: str = ""
     capability: str = ""
     requirement: str = ""
+    level: str = ""
+    clause: str = ""
     layer: str = ""
     outcome: Outcome = "error"
     reason: str = ""

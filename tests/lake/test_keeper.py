@@ -30,7 +30,7 @@ MACHINE = launch.Machine(drops=False, mounts=False, renames=False, resolves=True
 ACCOUNT = Account(uid=os.geteuid(), gid=os.getegid(), drop=False)
 
 SERVER = """
-import os, signal, socket, sys
+import contextlib, os, select, signal, socket, sys
 port, pid_file, shape = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 if "stubborn" in shape:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -40,6 +40,12 @@ if "forks" in shape:
     os.setsid()
 with open(pid_file, "w") as stream:  # before it answers: the test reads it as soon as it does
     stream.write(str(os.getpid()))
+if "late" in shape:  # answers when its neighbour has ended
+    brief = pid_file.replace("late.pid", "brief.pid")
+    while not (os.path.exists(brief) and open(brief).read()):
+        pass
+    with contextlib.suppress(ProcessLookupError):
+        select.select([os.pidfd_open(int(open(brief).read()))], [], [])
 server = socket.socket()
 server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 server.bind(("127.0.0.1", port))
@@ -48,6 +54,8 @@ if "child" in shape:  # it outlives its parent, and holds the port
 server.listen()
 while True:
     server.accept()[0].close()
+    if "brief" in shape:
+        sys.exit("cannot go on")
 """
 
 
@@ -216,6 +224,12 @@ def test_a_daemon_that_does_not_start_says_why(keep: Keep, state: StateDirectory
     assert "bad did not start: exit status 7" in str(caught.value)
     assert "this configuration is wrong" in str(caught.value)
     assert not state.is_alive()
+
+
+def test_a_daemon_that_answers_and_dies_before_all_are_up_says_why(keep: Keep) -> None:
+    with pytest.raises(EngineError, match="brief did not start: exit status 1") as caught:
+        keep(brief="brief", late="late")
+    assert "cannot go on" in str(caught.value)
 
 
 def test_claims_last_as_long_as_the_keeper(keep: Keep, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -347,6 +347,38 @@ def test_a_directory_of_somebody_else(one_site: Matrix, state_dir: Path) -> None
         composition.up(one_site, state_dir, detached=True, progress=SILENT)
 
 
+GRIDFTP = """\
+  SAIMAA:
+    rses:
+      SAIMAA-A:
+        technology: gridftp
+        qos: A
+        supports: [access, list, mkdir, rename, ranged-read, adler32, authorisation, transfer]
+        endpoints: [{protocol: gsiftp, auth: [x509-voms]}]
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes network namespaces everywhere")
+def test_a_lake_comes_up_where_no_name_server_answers(
+    state_dir: Path, lake_of: Callable[..., str], tmp_path: Path
+) -> None:
+    matrix = tmp_path / "two.yaml"
+    matrix.write_text(lake_of("COMO") + GRIDFTP)
+    up_and_down = (
+        'ip link set lo up && datalake="$1 -m pytest_datalake.cli" && where="--matrix $2 --state-dir $3" && '
+        "$datalake up $where && $datalake down $where"
+    )
+    done = subprocess.run(
+        ["unshare", "--net", "sh", "-c", up_and_down, "sh", sys.executable, str(matrix), str(state_dir)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the lake is up: 2 sites" in done.stdout
+
+
 def test_a_lake_elsewhere_is_not_started(one_site: Matrix, state_dir: Path) -> None:
     with pytest.raises(UsageError, match="lake: embedded"):
         composition.up(replace(one_site, embedded=False), state_dir, detached=True, progress=SILENT)

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from datetime import datetime
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,10 @@ from rucio_start import fill_catalogue, wait_for_database  # isort: skip  # sets
 
 from rucio.core import request
 from rucio.daemons import common
-from rucio.db.sqla.models import Heartbeat
+from rucio.db.sqla.constants import RequestState
+from rucio.db.sqla.models import Heartbeat, Request
 from rucio.db.sqla.session import transactional_session
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("rucio_daemons")
 
 _POLLER = "conveyor-poller"
+_LONG_AGO = datetime(2000, 1, 1)  # noqa: DTZ001  # Rucio keeps UTC without saying so
 
 
 def with_arguments(function: Callable[..., Any], **arguments: object) -> Callable[..., Any]:
@@ -110,8 +113,15 @@ DAEMONS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 @transactional_session  # type: ignore[untyped-decorator]  # mypy does not see Rucio
 def forget_the_dead(*, session: Session) -> None:
-    """Daemons that were killed would be waited for, and work be left for them."""
+    """Daemons that were killed would be waited for, and work be left for them.
+
+    What they had marked as theirs would be left alone for ten minutes, and what they were submitting for two
+    hours: it is made to look as old, so that Rucio takes it up in its own way, now.
+    """
     session.execute(delete(Heartbeat))
+    session.execute(update(Request).values(last_processed_by=None, last_processed_at=None))
+    in_hand = update(Request).where(Request.state == RequestState.SUBMITTING)
+    session.execute(in_hand.values(updated_at=_LONG_AGO))
 
 
 def _is_news(record: logging.LogRecord) -> bool:
