@@ -28,7 +28,8 @@ _ONE_ACCOUNT = tuple(
 
 def with_known_here(matrix: Matrix) -> Matrix:
     """The matrix with known issues that the lake has here and would not have elsewhere."""
-    if not matrix.embedded or os.geteuid() == 0:
+    gridftp = any(endpoint.technology == "gridftp" for endpoint in matrix.endpoints)
+    if not matrix.embedded or not gridftp or os.geteuid() == 0:
         return matrix
     more = [one for one in _ONE_ACCOUNT if one not in matrix.known_issues]
     return replace(matrix, known_issues=(*matrix.known_issues, *more))

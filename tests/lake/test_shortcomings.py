@@ -50,11 +50,12 @@ def test_gridftp_of_an_ordinary_user_is_expected_to_let_everybody_in(
     assert not excusing(here.known_issues, "connection refused")
 
 
-def test_nothing_is_expected_of_root_or_of_a_lake_elsewhere(
+def test_nothing_is_expected_of_root_nor_elsewhere_nor_without_gridftp(
     gridftp: Matrix, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert shortcomings.with_known_here(gridftp) == gridftp
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     elsewhere = replace(gridftp, embedded=False)
-    assert shortcomings.with_known_here(elsewhere) == elsewhere
+    without = replace(gridftp, endpoints=())
+    assert [shortcomings.with_known_here(one) for one in (elsewhere, without)] == [elsewhere, without]
