@@ -36,8 +36,9 @@ nightly: setup ## test a whole lake: start it, run every suite against it, write
 browser:
 	@pytest_datalake/lake/install/debian.sh tests/debian-packages.txt
 
+# worksteal keeps tests together that share a lake
 test: setup browser ## run the project's own tests
-	@$(BIN)/python -m pytest -n 2 -q
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -12,6 +12,8 @@ import pytest
 from pytest_datalake.fixtures.ahead import ahead, sent_by_fts
 from pytest_datalake.fixtures.apart import lake_apart
 from pytest_datalake.fixtures.broker import broker
+from pytest_datalake.fixtures.conformance import attempt
+from pytest_datalake.fixtures.conformance_copies import attempt_copy
 from pytest_datalake.fixtures.evidence import client_crashes, evidence
 from pytest_datalake.fixtures.forged import (
     expired_proxy,
@@ -67,6 +69,8 @@ __all__ = [
     "arrival",
     "arrived_at",
     "at_once",
+    "attempt",
+    "attempt_copy",
     "broker",
     "by_fts",
     "cell",

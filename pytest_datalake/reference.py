@@ -25,6 +25,9 @@ from pytest_datalake.capabilities.transfer import Arrived, StoredFile
 from pytest_datalake.clients.broker import Broker, Inbox
 from pytest_datalake.clients.iam import Answer, Iam
 from pytest_datalake.clients.rucio import File, Replica, Rucio, Rule
+from pytest_datalake.conformance.copies import COPIES
+from pytest_datalake.conformance.coverage import SUITES
+from pytest_datalake.conformance.table import CASES, TABLES
 from pytest_datalake.drivers.api import FileStat
 from pytest_datalake.fixtures.evidence import Evidence
 from pytest_datalake.fixtures.handover import RunningLake
@@ -40,7 +43,10 @@ if TYPE_CHECKING:
 
     import pytest
 
-PAGES = tuple(Path("docs/reference") / name for name in ("options.md", "markers-and-fixtures.md", "cli.md"))
+PAGES = tuple(
+    Path("docs/reference") / name
+    for name in ("options.md", "markers-and-fixtures.md", "cli.md", "conformance.md")
+)
 
 _BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -84,6 +90,8 @@ def renew(text: str) -> str:
         "objects": _objects,
         "hooks": _hooks,
         "commands": _commands,
+        "cases": _cases,
+        "covered": _covered,
     }
     return _BLOCK.sub(lambda block: f"{block[1]}\n{blocks[block['name']]()}\n{block[3]}", text)
 
@@ -196,6 +204,40 @@ def _commands() -> str:
     whole = _help()
     names = re.findall(r"^    (\w+) ", whole, re.MULTILINE)
     return "\n".join(f"```text\n{text}```\n" for text in [whole, *(_help(name) for name in names)])
+
+
+def _cases() -> str:
+    parts = [f"{len(CASES) + len(COPIES)} cases.\n"]
+    for chapter, cases in TABLES.items():
+        rows = [
+            (
+                f"`{case.id}`",
+                case.level,
+                case.says,
+                case.clause,
+                f"`{case.auth}`",
+                ", ".join((*case.protocols, *(f"({name})" for name in case.only_in_full))),
+                ", ".join((*(["forged"] if case.forged else []), *(f"not at {name}" for name in case.kills))),
+            )
+            for case in cases
+        ]
+        header = ("requirement", "level", "what is asked", "by", "auth", "over", "")
+        parts.append(f"### {chapter}: {len(cases)}\n\n" + _table(header, rows))
+    copies = [
+        (f"`{case.id}`", case.level, case.says, case.clause, "forged" if case.forged else "")
+        for case in COPIES
+    ]
+    columns = ("requirement", "level", "what is asked", "by", "")
+    parts.append(f"### Copies: {len(COPIES)}\n\n" + _table(columns, copies))
+    return "\n".join(parts)
+
+
+def _covered() -> str:
+    parts = []
+    for suite, cases in SUITES.items():
+        rows = [(title, ", ".join(f"`{name}`" for name in ours)) for title, ours in cases.items()]
+        parts.append(f"### {suite}: {len(cases)}\n\n" + _table(("there", "here"), rows))
+    return "\n".join(parts)
 
 
 def _help(*command: str) -> str:

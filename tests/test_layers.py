@@ -1,5 +1,5 @@
 """Imports only point down: suites > plugin, fixtures > cli, report > capabilities > drivers, clients,
-credentials > matrix > errors; lake stands beside and knows only matrix, credentials and errors."""
+credentials > conformance > matrix > errors; lake stands beside: it knows only matrix, credentials, errors."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ PACKAGE = "pytest_datalake"
 BASE = {"", "errors"}
 """Any layer may import the package itself (its version) and its errors."""
 
-_STORAGE = {"drivers", "clients", "credentials", "matrix"}
+_STORAGE = {"drivers", "clients", "credentials", "conformance", "matrix"}
 ALLOWED = {
     "": set(),
     "errors": set(),
     "matrix": {"matrix"},
-    "credentials": {"credentials", "matrix"},
+    "conformance": {"conformance", "matrix"},
+    "credentials": {"credentials", "conformance", "matrix"},
     "drivers": _STORAGE,
     "clients": _STORAGE,
     "capabilities": {"capabilities", *_STORAGE},

@@ -44,7 +44,7 @@ def forge_token(
     to and replace them, and one that is None is left out. The same goes for ``header``. Raises
     ``EngineError`` where the lake gives no issuer key away.
     """
-    key = _given(forge.issuer_key, "the token issuer's key")
+    key = given(forge.issuer_key, "the token issuer's key")
     return Signer(key).sign(_claims(issuer, claims), algorithm=algorithm, header=header)
 
 
@@ -99,15 +99,15 @@ def forge_proxy(
         targets: hosts that alone may accept the attributes.
         holder: PEM certificate and key to make the proxy of, instead of the identity's own.
     """
-    certificate = holder or _given(identity.certificate, f"the certificate of identity {identity.name}")
-    key = holder or _given(identity.key, f"the key of identity {identity.name}")
+    certificate = holder or given(identity.certificate, f"the certificate of identity {identity.name}")
+    key = holder or given(identity.key, f"the key of identity {identity.name}")
     attributes = []
     if fqans:
         attributes.append(
             make_attribute_certificate(
                 certificate,
-                _given(forge.voms_certificate, "the VOMS server's certificate"),
-                attributes_key or _given(forge.voms_key, "the VOMS server's key"),
+                given(forge.voms_certificate, "the VOMS server's certificate"),
+                attributes_key or given(forge.voms_key, "the VOMS server's key"),
                 vo=vo,
                 fqans=[fqan(group) for group in fqans],
                 start=attributes_start,
@@ -143,9 +143,9 @@ def revoked_twin(forge: Forge, identity: Identity, ca_directory: str) -> bytes:
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    ca = certificates_from_pem(_given(forge.ca_certificate, "the CA's certificate"))[0]
-    ca_key = key_from_pem(_given(forge.ca_key, "the CA's key"))
-    own = certificates_from_pem(_given(identity.certificate, f"the certificate of identity {identity.name}"))[
+    ca = certificates_from_pem(given(forge.ca_certificate, "the CA's certificate"))[0]
+    ca_key = key_from_pem(given(forge.ca_key, "the CA's key"))
+    own = certificates_from_pem(given(identity.certificate, f"the certificate of identity {identity.name}"))[
         0
     ]
     lists = (x509.load_pem_x509_crl(path.read_bytes()) for path in sorted(Path(ca_directory).glob("*.r0")))
@@ -164,12 +164,13 @@ def revoked_twin(forge: Forge, identity: Identity, ca_directory: str) -> bytes:
     for extension in own.extensions:
         builder = builder.add_extension(extension.value, critical=extension.critical)
     twin = builder.sign(ca_key, hashes.SHA256()).public_bytes(Encoding.PEM)
-    return twin + _given(identity.key, f"the key of identity {identity.name}")
+    return twin + given(identity.key, f"the key of identity {identity.name}")
 
 
-def _claims(issuer: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+def usual_claims(issuer: str) -> dict[str, Any]:
+    """The claims of a valid token of the WLCG profile for every service, without scopes and groups."""
     now = int(time.time())
-    claims = {
+    return {
         "iss": issuer,
         "sub": "forged",
         "aud": ANY_AUDIENCE,
@@ -178,8 +179,11 @@ def _claims(issuer: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         "exp": now + 3600,
         "jti": str(uuid.uuid4()),
         "wlcg.ver": "1.0",
-        **changes,
     }
+
+
+def _claims(issuer: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    claims = {**usual_claims(issuer), **changes}
     return {name: value for name, value in claims.items() if value is not None}
 
 
@@ -187,7 +191,8 @@ def _encoded(part: Mapping[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(part, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
-def _given(path: str, what: str) -> bytes:
+def given(path: str, what: str) -> bytes:
+    """What a file of a test authority holds. Raises ``EngineError`` where the lake does not give it away."""
     if not path:
         raise EngineError(f"{what} is needed to forge a credential, and this lake does not give it away")
     try:

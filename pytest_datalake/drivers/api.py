@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from pytest_datalake.matrix.model import Mode
 
 Verb = Literal[
-    "put", "get", "read", "stat", "list", "mkdir", "rename", "remove", "rmdir", "checksum", "copy", "announce"
+    "put", "get", "read", "stat", "list", "mkdir", "rename", "remove", "rmdir", "checksum", "copy",
+    "announce", "exchange",
 ]  # fmt: skip
 Algorithm = Literal["adler32", "md5"]
 CopyMode = Literal["pull", "push", "streamed"]

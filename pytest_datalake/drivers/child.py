@@ -37,13 +37,13 @@ class Drivers:
     """A driver for each protocol and identity, with the most recently used ones kept."""
 
     def __init__(self, environment: Environment) -> None:
-        self._environment = environment
+        self.environment = environment
         self._kept: dict[tuple[str, str], Driver] = {}
 
     def get(self, protocol: str, identity: str, credential: Credential) -> Driver:
         """The driver that shows this credential and no other; ``identity`` is its fingerprint."""
         key = (protocol, identity)
-        driver = self._kept.pop(key, None) or new_driver(protocol, credential, self._environment)
+        driver = self._kept.pop(key, None) or new_driver(protocol, credential, self.environment)
         self._kept[key] = driver
         if len(self._kept) > _MOST_DRIVERS:
             del self._kept[next(iter(self._kept))]
@@ -90,12 +90,21 @@ def answer(drivers: Drivers, message: Message) -> Message:
     """The reply to a message."""
     try:
         credential = Credential(**message["credential"])
+        if message["verb"] == "exchange":
+            return {"result": _exchange(message, credential, drivers.environment)}
         driver = drivers.get(scheme(message["url"]), message["identity"], credential)
         return {"result": wire.result_to_json(perform(driver, message))}
     except DatalakeError as error:
         return wire.error_to_message(error)
     except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to this call
         return wire.error_to_message(EngineError(f"{message['verb']} {message['url']}: {error!r}"))
+
+
+def _exchange(message: Message, credential: Credential, environment: Environment) -> object:
+    from pytest_datalake.drivers.exchange import exchange
+
+    requests = message["arguments"]["requests"]
+    return exchange(message["url"], requests, credential, environment, budget=message["budget"])
 
 
 def die_with(parent: int) -> None:

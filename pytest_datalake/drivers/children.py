@@ -219,6 +219,8 @@ class Children:
 
     def _needed(self, call: Call) -> tuple[str, dict[str, str]]:
         """Key and environment of the process that a call needs."""
+        if call.verb == "exchange":
+            return "http", self._base()  # each has a TLS context and a connection of its own
         protocols = {endpoint.protocol for endpoint in call.endpoints}
         if protocols <= {"davs", "s3s"}:
             # Tokens and keys are part of each request. A certificate is part of a TLS connection, and what

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from pytest_datalake.drivers import wire
 from pytest_datalake.errors import EngineError
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
 
     from pytest_datalake.drivers.wire import Call
     from pytest_datalake.matrix.model import Endpoint, Limits
+
+
+_READING = {"GET", "HEAD", "OPTIONS", "PROPFIND"}
 
 
 class PathGuard:
@@ -29,12 +34,29 @@ class PathGuard:
         """Raises ``EngineError`` where the call is refused."""
         for path in (call.path, call.new_path):
             _check_name(call.verb, path)
+        if call.verb == "exchange":
+            self._check_exchange(call)
         if call.verb == "rename":
             self._check_below(call.verb, call.url)
         if call.verb in {"rename", "copy"}:
             self._check_below(call.verb, call.new_url)
         elif call.verb in wire.CHANGING:
             self._check_below(call.verb, call.url)
+
+    def _check_exchange(self, call: Call) -> None:
+        """Whatever a request would change, however it spells it, lies below an allowed prefix."""
+        if call.endpoint.protocol != "davs":
+            raise EngineError(f"exchange {call.url}: only davs doors speak HTTP to us")
+        for request in call.arguments["requests"]:
+            if request["method"] in _READING:
+                continue
+            door = f"davs://{call.endpoint.host}:{call.endpoint.port}"
+            named = [f"{door}{request['target']}"]
+            named += [
+                value for name, value in request["headers"] if name.lower() in {"source", "destination"}
+            ]
+            for url in named:
+                self._check_below(request["method"], _plain(url))
 
     def root(self, endpoint: Endpoint, path: str) -> tuple[str, str] | None:
         """Address and name of the directory just below an allowed prefix that holds a path, or None."""
@@ -51,6 +73,13 @@ class PathGuard:
                 f"{verb} {url}: refused by the path guard; this run may only change what lies below "
                 f"{', '.join(self._allowed[:3]) or 'nothing'}{', ...' if len(self._allowed) > 3 else ''}"
             )
+
+
+def _plain(url: str) -> str:
+    """Where an address leads: decoded, without dot components (RFC 3986, 5.2.4), and as of a davs door."""
+    parts = urlsplit(url)
+    path = posixpath.normpath(unquote(parts.path)) if parts.path else ""
+    return f"davs://{parts.netloc}{path}"
 
 
 def _check_name(verb: str, path: str) -> None:
@@ -81,6 +110,11 @@ class WriteBudget:
             rse, size = call.new_endpoint.rse, int(call.arguments.get("size", 0))
         elif call.verb == "announce":
             rse, size = call.endpoint.rse, int(call.arguments["size"])
+        elif call.verb == "exchange":
+            puts = [one for one in call.arguments["requests"] if one["method"] in {"PUT", "COPY"}]
+            rse, size = call.endpoint.rse, sum(len(one["body"]) * 3 // 4 for one in puts)
+            if not puts:
+                return
         else:
             return
         files, written = self.files.get(rse, 0) + 1, self.bytes.get(rse, 0) + size

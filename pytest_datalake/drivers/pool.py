@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_datalake.drivers import wire
 from pytest_datalake.drivers.api import CopyFacts, FileStat
+from pytest_datalake.drivers.exchange import Answer
 from pytest_datalake.drivers.wire import Call
 from pytest_datalake.errors import EngineError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from pytest_datalake.drivers.api import Algorithm, CopyMode, Credential, Verb
+    from pytest_datalake.drivers.exchange import Request
     from pytest_datalake.drivers.wire import Message
     from pytest_datalake.matrix.model import Endpoint
 
@@ -182,6 +185,24 @@ class Pool:
             arguments=arguments,
         )
         return CopyFacts(**facts)
+
+    def exchange(
+        self,
+        endpoint: Endpoint,
+        path: str,
+        credential: Credential,
+        *,
+        requests: Sequence[Request],
+        budget: float = BUDGET,
+    ) -> tuple[Answer, ...]:
+        """Send requests just as they are over one connection; the answers in order, whatever they are.
+
+        ``credential`` is what the TLS connection shows; tokens stand in the requests. ``path`` is where they
+        may change something, and is what is written down as ours.
+        """
+        arguments = {"requests": [request.to_message() for request in requests]}
+        told = self.call("exchange", endpoint, path, credential, budget=budget, arguments=arguments)
+        return tuple(Answer.from_message(one) for one in told)
 
     def statistics(self) -> Message:
         """What the broker did so far: ``{"rses": {RSE: {...}}, "processes": {...}}``."""

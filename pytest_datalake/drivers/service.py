@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger(__name__)
 
-_CREATING = {"put", "mkdir", "rename", "copy", "announce"}
+_CREATING = {"put", "mkdir", "rename", "copy", "announce", "exchange"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,9 @@ LONGEST_LINE = 64 << 20
 """Bytes."""
 LONGEST_READ = 32 << 20
 """Bytes that one ``read`` may ask for."""
-CHANGING: frozenset[Verb] = frozenset({"put", "mkdir", "rename", "remove", "rmdir", "copy", "announce"})
+CHANGING: frozenset[Verb] = frozenset(
+    {"put", "mkdir", "rename", "remove", "rmdir", "copy", "announce", "exchange"}
+)
 """Verbs that change something at an endpoint."""
 
 Message = dict[str, Any]

@@ -80,8 +80,6 @@ def up(matrix: Matrix, state_dir: Path, *, detached: bool, progress: Callable[[s
         end_leftovers(state)
         machine = launch.Machine.probe()
         machine.demand_host_name()
-        for note in shortcomings.notes(matrix):
-            progress(note)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return _put_up(matrix, state, machine, detached=detached, progress=progress)

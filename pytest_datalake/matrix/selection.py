@@ -124,7 +124,7 @@ def select(matrix: Matrix, selection: Selection | None = None) -> Selected:
     )
 
 
-def cover(items: Sequence[Item], level: str) -> tuple[Item, ...]:
+def cover(items: Sequence[Item], level: str, *, turn: int = 0) -> tuple[Item, ...]:
     """A part of the items, in their order, that stands for all of them; the same part every time.
 
     Args:
@@ -132,11 +132,15 @@ def cover(items: Sequence[Item], level: str) -> tuple[Item, ...]:
         level: "full" is everything. In "pairwise" every two values that occur together in the full list occur
             together in the cover (cells: technology, protocol, auth, QoS; links: technologies of both ends,
             protocols, auth), and every RSE of the full list occurs. "smoke" has one item for each technology
-            and protocol, or for each two technologies and their family.
+            and protocol, or for each two technologies and their family. "turns" is for many tests of the same
+            sort: it has one item of each kind as well, but another one in each turn.
+        turn: number of the turn.
 
     Raises:
         UsageError: there is no such level.
     """
+    if level == "turns":
+        return tuple(members[turn % len(members)] for members in _by_kind(items))
     if level not in get_args(Level):
         raise UsageError(f"'{level}' is no cover: choose one of {listed(get_args(Level))}")
     if level == "full":
@@ -232,6 +236,13 @@ def _kind(item: Cell | Link) -> tuple[str, ...]:
     if isinstance(item, Cell):
         return (item.endpoint.technology, item.endpoint.protocol)
     return tuple(end.technology for end in ends) + tuple(end.family for end in ends)
+
+
+def _by_kind(items: Sequence[Item]) -> list[list[Item]]:
+    kinds: dict[tuple[str, ...], list[Item]] = {}
+    for item in items:
+        kinds.setdefault(_kind(item), []).append(item)
+    return list(kinds.values())
 
 
 def _smoke(items: Sequence[Cell | Link]) -> set[int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_datalake.errors import UsageError
-from pytest_datalake.report import coverage_change
+from pytest_datalake.report import coverage_change, requirements
 from pytest_datalake.report.exports.monitoring import PRODUCER, documents
 from pytest_datalake.report.exports.prometheus import metrics
 from pytest_datalake.report.files import write_whole
@@ -15,6 +15,7 @@ from pytest_datalake.report.history import record
 from pytest_datalake.report.index import page
 from pytest_datalake.report.junit import junit
 from pytest_datalake.report.reading import each_run, merge, read_rows
+from pytest_datalake.report.requirements import requirements_page
 from pytest_datalake.report.site_page import site_pages
 from pytest_datalake.report.verdict import judge
 
@@ -85,6 +86,10 @@ def make(paths: Sequence[Path], report_dir: Path, *, producer: str = PRODUCER) -
             "metrics.prom": metrics(results, verdict, history).encode("utf-8"),
             "monitoring.json": _json(documents(results, verdict, history, producer)),
         }
+        if text := requirements_page(results, verdict):
+            written[requirements.PAGE] = text.encode("utf-8")
+        else:
+            (report_dir / requirements.PAGE).unlink(missing_ok=True)
         for name, text in site_pages(results, verdict, history).items():
             written[f"{SITES}/{name}"] = text.encode("utf-8")
         (report_dir / SITES).mkdir(exist_ok=True)

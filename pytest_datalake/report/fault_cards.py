@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from pytest_datalake.report.blame.leftovers import IN_TROUBLE
 from pytest_datalake.report.blame.texts import accused
 from pytest_datalake.report.reasons import advise, cause, one_line
 
@@ -33,7 +34,7 @@ class FaultCard:
     Attributes:
         number: its position; also its anchor.
         fault: what is known of it.
-        cause: the commonest reason, cause first.
+        cause: the commonest reason, cause first; empty where the fault's sentence says it already.
         meaning: what that usually means; may be empty.
         check: what its owner looks at first; may be empty.
         witness: who gave the answers, by their own texts; empty where these do not agree, or do not say.
@@ -90,7 +91,7 @@ def _card(
 ) -> FaultCard:
     rows = [tests[position] for position in fault.tests]
     example = next((row for row in rows if row.nodeid == fault.nodeid), rows[0] if rows else None)
-    advice = advise(fault.reason, example.auth if example else "") if fault.outcome == "failed" else None
+    advice = advise(fault.reason, {row.auth for row in rows}) if fault.outcome == "failed" else None
     since = history.faults.get(fault.key, "") if len(history.runs) > 1 else ""
     state: Literal["", "new", "still"] = ""
     if since:
@@ -101,10 +102,11 @@ def _card(
         for site in (row.site, site_of.get(row.source, ""), site_of.get(row.destination, ""))
         if site
     }
+    said = cause(fault.reason) or "no reason given"
     return FaultCard(
         number=number,
         fault=fault,
-        cause=cause(fault.reason) or "no reason given",
+        cause="" if fault.sentence.endswith(said.removeprefix(IN_TROUBLE)) else said,
         meaning=advice.meaning if advice else "",
         check=advice.check if advice else "",
         witness=_witness(rows) if fault.outcome == "failed" else "",

@@ -8,6 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 SHOWN = 220
 
@@ -19,6 +23,7 @@ _ABOUT_ISSUE = re.compile(
     r"^(?:something else than the known issue at \S+|known issue expired on [\d-]+): ", re.ASCII
 )
 _WRAPPING = re.compile(
+    r"rule \w+ is STUCK: (?:RequestErrMsg\.\w+:)?|"
     r"(?:(?:TRANSFER|SOURCE|DESTINATION) ERROR: )?"
     r"Copy failed \([^)]*\)\. Last attempt: (?:Transfer failure: )?"
 )
@@ -79,6 +84,11 @@ _X509 = (
     "that owns, or may write to, the area of the experiment?"
 )
 
+_SEVERAL = (
+    "Tokens and certificates are refused alike: is the area of the experiment there, and may the account to "
+    "which its members are mapped read and write it?"
+)
+
 _CATALOGUE: tuple[tuple[str, str, str], ...] = (
     (
         r"\b507\b|no space|insufficient storage|enospc|edquot|quota",
@@ -129,7 +139,7 @@ _CATALOGUE: tuple[tuple[str, str, str], ...] = (
     ),
     (r"\b403\b|permission|denied|forbidden|eacces|eperm|not authori[sz]ed", "access was refused", "{auth}"),
     (
-        r"refused|econnrefused",
+        r"refused|econnrefused|could ?n[o']t connect|ehostdown",
         "nothing listens at the address",
         "Is the server running, and is its port open in the firewall?",
     ),
@@ -187,18 +197,26 @@ _CATALOGUE: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def advise(reason: str, auth: str = "") -> Advice | None:
-    """What a reason usually means; None where that is not known."""
+def advise(reason: str, auths: Collection[str] = ()) -> Advice | None:
+    """What a reason usually means; None where that is not known.
+
+    Args:
+        reason: of some tests.
+        auths: by which they showed who they were.
+    """
     text = reason.lower()
     for pattern, meaning, check in _CATALOGUE:
         if re.search(pattern, text):
-            return Advice(meaning=meaning, check=check.format(auth=_for(auth)))
+            return Advice(meaning=meaning, check=check.format(auth=_for(auths)))
     return None
 
 
-def _for(auth: str) -> str:
-    if auth.startswith("token"):
+def _for(auths: Collection[str]) -> str:
+    kinds = {auth.partition("-")[0] for auth in auths}
+    if kinds == {"token"}:
         return _TOKENS
-    if auth.startswith("x509"):
+    if kinds == {"x509"}:
         return _X509
+    if {"token", "x509"} <= kinds:
+        return _SEVERAL
     return "Are the rights of this identity on the area as the matrix declares them?"

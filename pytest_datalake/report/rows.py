@@ -187,6 +187,8 @@ class TestRow:
         test: name of the test function.
         capability: what is asserted, such as `transfer`.
         requirement: id of the requirement in the specification it comes from; empty: none.
+        level: how binding a requirement of the conformance table is, such as `MUST`; empty: no such one.
+        clause: where the requirement is written down.
         layer: `direct`, `fts` or `rule`.
         outcome: `passed`, `failed`, `error`, `known-issue`, `downtime` (failed in a declared one), `fixed`
             or `not-run`.
@@ -220,6 +222,8 @@ class TestRow:
     test: str = ""
     capability: str = ""
     requirement: str = ""
+    level: str = ""
+    clause: str = ""
     layer: str = ""
     outcome: Outcome = "error"
     reason: str = ""
@@ -280,6 +284,7 @@ class EndRow:
         reason: what an exit status of 2 and more is due to, in words, such as files that were left behind.
         interrupted: somebody or something stopped the run.
         counts: number of tests by outcome.
+        crashes: which processes of an embedded lake crashed during the run, and when, in words.
     """
 
     run_id: str
@@ -288,6 +293,7 @@ class EndRow:
     reason: str = ""
     interrupted: bool = False
     counts: dict[str, int] = field(default_factory=dict)
+    crashes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The row as it is written."""

@@ -46,7 +46,7 @@ SERVICES = {
     "fts": "the transfer manager",
     "rucio": "Rucio's server",
     "rucio-daemons": "Rucio",
-    "issuer": "the token issuer",
+    "iam": "the token issuer",
 }
 """Whose logs speak of copies, and not of one site's insides."""
 

@@ -30,7 +30,6 @@ from pytest_datalake.errors import EngineError
 from pytest_datalake.lake.pki import Authorities, subject_hashes
 
 if TYPE_CHECKING:
-    from pytest_datalake.lake.iam.config import Settings
     from pytest_datalake.matrix.model import Identity, Trust
 
 VOMS_EXTENSION = x509.ObjectIdentifier("1.3.6.1.4.1.8005.100.100.5")
@@ -108,15 +107,16 @@ def test_a_revoked_certificate_is_refused_and_others_are_not(tmp_path: Path) -> 
 def test_keys_are_for_our_eyes_only(authorities: Authorities) -> None:
     directory = authorities.directory
     private = {path for path in directory.iterdir() if path.is_file() and b"PRIVATE KEY" in path.read_bytes()}
-    assert {path.name for path in private} == {"ca.key", "voms.key", "issuer.pem"}
+    assert {path.name for path in private} == {"ca.key", "voms.key", "issuer.pem", "institution.pem"}
     assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}
     paths = authorities.paths(keys_are_fetched=False)
     for path in (paths.ca_file, paths.issuer_jwks, *paths.ca_directory.iterdir()):
         assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
-def test_a_host_certificate_names_its_addresses(settings: Settings) -> None:
-    certificate = certificates_from_pem(Path(settings.host_certificate).read_bytes())[0]
+def test_a_host_certificate_names_its_addresses(authorities: Authorities) -> None:
+    pem, _ = authorities.issue_host(["localhost"], ["127.0.0.1", "127.0.0.11"])
+    certificate = certificates_from_pem(pem)[0]
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["localhost"]
     assert [str(address) for address in names.get_values_for_type(x509.IPAddress)] == [

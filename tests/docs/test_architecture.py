@@ -24,6 +24,7 @@ LAYERS = (
     {"capabilities"},
     {"drivers", "clients", "lake"},
     {"credentials"},
+    {"conformance"},
     {"matrix"},
     {"errors"},
 )

@@ -56,8 +56,9 @@ sites:
 """
 
 TESTS = (
-    "suites/authorisation/test_areas.py",
-    "suites/authorisation/test_credentials.py",
+    "suites/authorisation/test_areas.py::test_member_writes_reads_and_removes_in_the_own_area",
+    "suites/authorisation/test_areas.py::test_other_experiments_area_is_not_written",
+    "suites/authorisation/test_credentials.py::test_expired_token_is_refused",
     "suites/transfer/test_links.py::test_file_arrives_intact",
 )
 
@@ -67,42 +68,42 @@ class OrdinaryUser:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self._view = home.with_name("clone")
         self._is_root = os.geteuid() == 0
         self.uid = os.getpid() % 1000 + 31_000 if self._is_root else os.geteuid()
+        self._clone = home.with_name("clone") if self._is_root else ROOT
+        self._interpreter = Path(sys.executable)
         if self._is_root:
             os.chown(home, self.uid, self.uid)
-            self._view.mkdir()
+            self._clone.mkdir()
+            self._interpreter = self._environment(home.with_name("environment"))
+
+    def _environment(self, directory: Path) -> Path:
+        """Our packages below Debian's interpreter: the one that we run in may lie in a home of root's."""
+        (directory / "bin").mkdir(parents=True)
+        (directory / "lib/python3.11").mkdir(parents=True)
+        (directory / "pyvenv.cfg").write_text("home = /usr/bin\n")
+        (directory / "bin/python").symlink_to("/usr/bin/python3.11")
+        ours = Path(pytest.__file__).parents[1]
+        assert ours.is_relative_to(ROOT), "the environment is to lie in the clone, as make setup has it"
+        (directory / "lib/python3.11/site-packages").symlink_to(self._clone / ours.relative_to(ROOT))
+        return directory / "bin/python"
 
     def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
         """Have Python run a module from the clone."""
-        root = self._view if self._is_root else ROOT
-        own = Path(sys.executable)
-        interpreter = root / own.relative_to(ROOT) if own.is_relative_to(ROOT) else own
-        command: list[str | Path] = [interpreter, "-m", *words]
+        command: list[str | Path] = [self._interpreter, "-m", *words]
         if self._is_root:
             become = f"setpriv --reuid {self.uid} --regid {self.uid} --clear-groups"
             script = f'mount --bind "$1" "$2" && shift && cd "$1" && shift && exec {become} -- "$@"'
-            command = [
-                "unshare",
-                "--mount",
-                "--propagation",
-                "private",
-                "sh",
-                "-c",
-                script,
-                "sh",
-                ROOT,
-                self._view,
-                *command,
-            ]
+            private = ("unshare", "--mount", "--propagation", "private")
+            command = [*private, "sh", "-c", script, "sh", ROOT, self._clone, *command]
         return subprocess.run(
             command,
             cwd=ROOT,
             env={
                 "PATH": os.defpath,
                 "HOME": str(self.home),
-                "PYTHONPATH": str(root),
+                "TMPDIR": str(self.home),  # whoever has no name in passwd shares a directory in /tmp
+                "PYTHONPATH": str(self._clone),
                 "PYTHONDONTWRITEBYTECODE": "1",
             },
             stdin=subprocess.DEVNULL,
@@ -141,6 +142,8 @@ def test_suites_are_green_on_the_lake_of_an_ordinary_user(user: OrdinaryUser) ->
     known = [row for row in rows if row["outcome"] == "known-issue"]
     assert {row["rse"] for row in known} == {"SAIMAA-A"}
     assert {row["known_issue"]["location"] for row in known} == {"the lake of an ordinary user"}
-    assert {row["protocol"] for row in rows if row["outcome"] == "passed"} >= {"davs", "root", "gsiftp"}
+    passed = [row for row in rows if row["outcome"] == "passed"]
+    assert {row["protocol"] for row in passed} >= {"davs", "root", "gsiftp"}
+    assert {row["auth"] for row in passed} >= {"token-scope", "x509", "x509-voms"}
     assert not user.processes()
     assert not list((user.home / ".local/state/pytest-datalake").iterdir())

@@ -16,6 +16,10 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
+from pytest_datalake.clients.fts import FtsClient
+from pytest_datalake.clients.rucio import Login, Rucio
+from pytest_datalake.matrix.load import load
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -170,7 +174,7 @@ def test_suites_are_green_on_a_lake_elsewhere(lake: WholeLake, elsewhere: Path) 
         RULES,
     )
     ledger = lake.home / "ledger"
-    every = ("--cells", "smoke", "--allow-disruptive", "-k", "not large and not size")
+    every = ("--cells", "smoke", "--allow-disruptive", "-k", "not large and not size and not revoked")
     rows = lake.finish(lake.start(*tests, *services, RULES, *every, matrix=elsewhere, state=ledger))
     passed = [row for row in rows if row["outcome"] == "passed"]
     assert {row["layer"] for row in passed} == {"direct", "fts", "rule"}
@@ -198,8 +202,24 @@ def test_killed_run_leaves_no_job_no_rule_and_no_file(lake: WholeLake, elsewhere
     lake.kill_when(all_is_asked_for, killed)
     assert lake.files()
     lake.finish(lake.start(STAT, "--cells", "smoke", matrix=elsewhere, state=ledger))
+    assert not list(lake.temporary.glob("pytest-datalake-*"))
+    matrix = load(elsewhere)
+    for name in ("ska", "lofar"):
+        member = matrix.identity(name)
+        url = dict(matrix.services)["fts"]
+        assert not FtsClient(url, proxy=member.proxy, ca_file=matrix.trust.ca_file).unfinished()
+        login = Login(account=member.account, auth="x509_proxy", proxy=member.proxy)
+        rucio = Rucio(
+            dict(matrix.services)["rucio"],
+            login,
+            ca_file=matrix.trust.ca_file,
+            scratch=lake.temporary,
+            timeout=30,
+        )
+        deadline = time.monotonic() + _SECONDS
+        while rucio.names(name, "pytest-datalake/*"):
+            assert time.monotonic() < deadline, "Rucio keeps names of the killed run"
     assert not lake.files()
-    assert not list(lake.temporary.iterdir())
 
 
 def test_own_lake_ends_with_a_killed_run(home: Path) -> None:

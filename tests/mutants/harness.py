@@ -28,7 +28,7 @@ from pytest_datalake.matrix.load import load
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pytest_datalake.matrix.model import Endpoint
+    from pytest_datalake.matrix.model import Endpoint, Matrix
 
 LOGGER = logging.getLogger(__name__)
 
@@ -50,13 +50,14 @@ class Row:
     where: str
     auth: str
     identity: str
+    requirement: str
     outcome: str
     reason: str
     seconds: float
 
     @property
     def key(self) -> str:
-        return f"{self.test} | {self.where} | {self.auth}"
+        return f"{self.test} | {self.where} | {self.auth} | {self.requirement}"
 
     def touches(self, rse: str) -> bool:
         return any(end.startswith(f"{rse}.") for end in self.where.split(" > "))
@@ -67,7 +68,7 @@ class Row:
     @classmethod
     def read(cls, document: dict[str, Any]) -> Row:
         where = document["cell"] or f"{document['source']} > {document['destination']}"
-        known = ("test", "auth", "identity", "outcome", "reason", "seconds")
+        known = ("test", "auth", "identity", "requirement", "outcome", "reason", "seconds")
         return cls(where=where, **{name: document[name] for name in known})
 
 
@@ -140,6 +141,16 @@ class SmallLake:
         }
 
     # What there is.
+
+    @property
+    def matrix(self) -> Matrix:
+        """The matrix with hosts, ports and identities filled in."""
+        return self._lake.matrix
+
+    @property
+    def fetches_keys(self) -> bool:
+        """Whether doors fetch the issuer's keys, or were given them at the start."""
+        return bool(self._status["issuer_keys"] == "fetched")
 
     def directory(self, rse: str) -> Path:
         """Where the RSE's configuration lies."""

@@ -189,3 +189,78 @@ def test_too_many_cells_are_refused(playground: Playground, monkeypatch: pytest.
     ran = playground.collect()
     assert "would run on 3 cells, more than 2; select fewer with --site" in ran.text
     assert ran.cells == {}
+
+
+TOKEN_LAKE = """\
+version: 1
+vo: escape
+experiments: [ska, lofar]
+qos_classes: [A]
+auth:
+  issuer: https://issuer.invalid/
+  identities:
+    ska: {experiment: ska, token_command: [print-token]}
+    lofar: {experiment: lofar, token_command: [print-token]}
+sites:
+  ALPHA:
+    rses:
+      ALPHA-A: &rse
+        technology: xrootd
+        qos: A
+        supports: [access, mkdir, authorisation, transfer]
+        endpoints:
+          - protocol: davs
+            host: alpha.invalid
+            auth: [token-scope, token-group]
+            audience: https://alpha.invalid
+            tpc: {active: [pull], passive: [pull]}
+  BETA:
+    rses:
+      BETA-A: *rse
+known_issues:
+  - match: {site: ALPHA}
+    requirement: path-prefix-*
+    reason: compares texts
+    reference: https://github.com/xrootd/xrootd/pull/2152
+"""
+
+CONFORMANCE = """
+import pytest
+pytestmark = [pytest.mark.capability("authorisation"), pytest.mark.conformance]
+
+@pytest.mark.cells(cover="turns")
+def test_case(case, cell): ...
+
+@pytest.mark.links(cover="turns")
+def test_copy(case, link): ...
+"""
+
+
+def test_cases_run_where_they_fit(playground: Playground) -> None:
+    playground.matrix(TOKEN_LAKE)
+    playground.suite(CONFORMANCE)
+    every = playground.collect("--cells", "full").cells
+    where = ("ALPHA-A.davs-by-token-scope", "BETA-A.davs-by-token-scope")
+    assert {f"path-prefix-directory-{cell}" for cell in where} < every["test_case"]
+    assert "group-reads-BETA-A.davs-by-token-group" in every["test_case"]
+    told = " ".join(every["test_case"])
+    for missing in ("audience-missing", "voms-", "read-lists", "create-renames", "path-dots-leading-out"):
+        assert missing not in told
+    links = {name for name in every["test_copy"] if "ALPHA-A.davs-to-BETA-A.davs" in name}
+    assert "pull-source-without-read-ALPHA-A.davs-to-BETA-A.davs-by-token-scope" in links
+    assert not [name for name in links if name.startswith("push-")]
+    turns = playground.collect().cells
+    assert len(turns["test_case"]) * 2 == len(every["test_case"])
+    assert turns["test_copy"] < every["test_copy"]
+
+
+def test_case_is_a_requirement_of_the_result_and_of_known_issues(playground: Playground) -> None:
+    playground.matrix(TOKEN_LAKE)
+    playground.suite(CONFORMANCE.replace(": ...", ": raise AssertionError('was done')"))
+    name = "test_case[path-prefix-directory-{}-A.davs-by-token-scope]"
+    names = [name.format(site) for site in ("ALPHA", "BETA")]
+    ran = playground.run(*(f"suites/test_it.py::{one}" for one in names), "--cells", "full")
+    assert ran.outcomes == dict(zip(names, ("known-issue", "failed"), strict=True)), ran.text
+    row = ran.tests[names[1]]
+    assert (row["requirement"], row["level"]) == ("path-prefix-directory", "MUST")
+    assert row["clause"] == "WLCG profile, path of storage scopes"

@@ -96,6 +96,8 @@ def test_every_kind_of_end_has_its_outcome(playground: Playground, workers: list
     playground.suite(KINDS)
     ran = playground.run("suites", *workers)
     assert ran.outcomes == {f"{name}[{CELL}]": outcome for name, (outcome, _) in EXPECTED.items()}
+    assert ran.tests[f"test_assertion[{CELL}]"]["reason"] == "not the auth"
+    assert "assert 'x509-voms' == 'other'" in ran.tests[f"test_assertion[{CELL}]"]["details"]
     for name, (_, reason) in EXPECTED.items():
         assert reason in ran.tests[f"{name}[{CELL}]"]["reason"]
     ran.ends_with(

@@ -47,7 +47,9 @@ def logs(directory: Path) -> ServerLogs:
         + "open /escape/ska/run/0a1b/arrived: Bearer eyJhbGciOiJub25lIn0.e30.c2ln\nopen /escape/else\n"
     )
     (directory / "fts.log").write_text(FTS)
-    (directory / "rucio.log").write_text("rule 4d3c is stuck\nrule 0000 is stuck\n")
+    (directory / "rucio.log").write_text(
+        "rule 4d3c is stuck\nrule 0000 is stuck\n127.0.0.1 GET /rules/4d3c\n"
+    )
     (directory / "iam.log").write_text(ISSUER)
     sites = {
         name: {"rses": {f"{name}-1": {"endpoints": [door(directory, name)]}}} for name in ("A", "B", "C")
@@ -92,6 +94,19 @@ def test_services_are_not_asked_about_what_they_have_no_part_in(tmp_path: Path) 
     row = replace(ROW, layer="direct", auth="token-scope", identity="ska", evidence={"job": "77aa"})
     assert logs(tmp_path).about(row) == {}
     assert logs(tmp_path).about(replace(row, layer="fts", auth="x509-voms", evidence={})) == {}
+
+
+def test_long_lines_are_left_out_whole(tmp_path: Path) -> None:
+    row = replace(ROW, layer="fts", rse="B-1", evidence={"job": "77aa"})
+    found = logs(tmp_path)
+    (tmp_path / "fts.log").write_text("".join(f"job 77aa: {letter * 900}\n" for letter in "abc"))
+    assert [line[10] for line in found.about(row)["fts"].splitlines()] == ["b", "c"]
+
+
+def test_a_file_of_the_same_name_is_another(tmp_path: Path) -> None:
+    found = logs(tmp_path)
+    (tmp_path / "a.log").write_text("stat /escape/lofar/run/shared-davs/source-1: refused\n")
+    assert "A-1.davs" not in found.about(ROW)
 
 
 def test_nothing_of_a_pass_nor_of_a_server_without_a_log(tmp_path: Path) -> None:

@@ -252,6 +252,18 @@ def test_known_issues_and_errors_are_nobodys_fault(green_run: list[Row]) -> None
     assert not any(fault.sites for fault in faults)
 
 
+def test_a_service_in_trouble_is_told_apart_from_the_tests_own_errors(green_run: list[Row]) -> None:
+    tests = only_tests(green_run)
+    down = "ServiceError: the transfer manager https://fts:8446 did not answer GET /whoami"
+    for number in (3, 5, 8):
+        tests[number] = replace(tests[number], outcome="error", reason=down)
+    tests[9] = replace(tests[9], outcome="error", reason="EngineError: no broker")
+    service, engine = blame(tests, [])
+    assert (service.kind, service.count, service.sites) == ("service", 3, ())
+    assert service.sentence.startswith("a central service is in trouble: the transfer manager ")
+    assert (engine.kind, engine.count) == ("engine", 1)
+
+
 def test_a_lake_of_sixty_six_sites_takes_seconds() -> None:
     dice = random.Random(1)  # noqa: S311  # made-up noise
     endpoints = lake(66)
@@ -378,5 +390,6 @@ def test_thin_evidence_of_several_sorts_is_one_fault() -> None:
 def test_a_rule_that_is_stuck_names_the_end_of_its_transfer() -> None:
     row = TestRow(run_id="r", nodeid="n", source="A.davs", destination="B.davs", auth="token-scope")
     for end, named in (("SOURCE", "A.davs"), ("DESTINATION", "B.davs"), ("TRANSFER", "")):
-        said = f"rule 4d3c is STUCK: {end} [13] Permission refused"
-        assert accused(replace(row, reason=said)) == named
+        for wrapping in ("", "RequestErrMsg.TRANSFER_FAILED:"):
+            said = f"rule 4d3c is STUCK: {wrapping}{end} [13] Permission refused"
+            assert accused(replace(row, reason=said)) == named

@@ -82,6 +82,7 @@ def test_red(tmp_path: Path, broken_run: list[Row]) -> None:
         "history.sqlite",
         "metrics.prom",
         "monitoring.json",
+        "requirements.html",
         "sites",
     }
 

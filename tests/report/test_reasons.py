@@ -35,6 +35,7 @@ def test_operation_addresses_and_wrappings_are_left_out() -> None:
         ("stat davs://host/x: ", "stat davs://host/x:"),
         ("something else than the known issue at m.yaml:8: stat davs://h/x: gone (EIO)", "gone (EIO)"),
         ("/short/path is not there", "/short/path is not there"),
+        ("rule 4d3c is STUCK: RequestErrMsg.TRANSFER_FAILED:SOURCE [2] gone", "SOURCE [2] gone"),
         ("", ""),
     ],
 )
@@ -66,6 +67,7 @@ def test_one_cause_has_one_shape_and_two_statuses_have_two() -> None:
         (PULL, "access was refused"),
         ("checksum of the copy is 1, of the source 2", "the checksum, or the content, is another one"),
         ("Connection refused (ECONNREFUSED)", "nothing listens at the address"),
+        ("Result Could not connect to server after 1 attempts", "nothing listens at the address"),
         ("Operation timed out (ETIMEDOUT)", "no answer in time"),
         ("Recv failure: Connection reset by peer", "the connection broke off"),
         ("HTTP 500 : Internal Server Error", "the server failed"),
@@ -78,10 +80,15 @@ def test_what_a_reason_usually_means(reason: str, meaning: str) -> None:
 
 
 def test_where_to_look_depends_on_the_credential() -> None:
-    checks = {auth: advise("HTTP 403", auth) for auth in ("token-scope", "x509-voms", "anonymous")}
-    assert "issuer" in checks["token-scope"].check  # type: ignore[union-attr]
-    assert "vomsdir" in checks["x509-voms"].check  # type: ignore[union-attr]
-    assert len({advice.check for advice in checks.values() if advice}) == 3
+    def check(*auths: str) -> str:
+        advice = advise("HTTP 403", auths)
+        assert advice is not None
+        return advice.check
+
+    assert "issuer" in check("token-scope", "token-group")
+    assert "vomsdir" in check("x509-voms")
+    assert "Tokens and certificates are refused alike" in check("token-scope", "x509", "anonymous")
+    assert len({check("token-scope"), check("x509"), check("anonymous"), check("token-group", "x509")}) == 4
 
 
 def test_nothing_is_said_of_what_is_not_known() -> None:

@@ -174,6 +174,8 @@ def _private_names(plan: RsePlan, accounts: Mapping[str, Account]) -> dict[str, 
         "LD_PRELOAD": wrapper,
         "NSS_WRAPPER_PASSWD": _write(plan, "passwd", "".join(["root:x:0:0::/:/bin/false\n", *users])),
         "NSS_WRAPPER_GROUP": _write(plan, "group", "".join(["root:x:0:\n", *groups])),
+        # the server asks for the name of its address, and does not start where no name server answers
+        "NSS_WRAPPER_HOSTS": _write(plan, "hosts", f"{plan.host} {plan.host}\n127.0.0.1 localhost\n"),
     }
 
 

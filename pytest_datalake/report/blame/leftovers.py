@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from pytest_datalake.report.blame.observations import Observations
     from pytest_datalake.report.rows import TestRow
 
-_ORDER: tuple[Kind, ...] = ("single", "matrix", "engine", "not-run")
+IN_TROUBLE = "ServiceError: "
+"""How the reason of a test begins that could not be done without a central service."""
+
+_ORDER: tuple[Kind, ...] = ("service", "single", "matrix", "engine", "not-run")
 _Group = tuple["Kind", str, str]
 """Kind, key, sentence."""
 
@@ -45,6 +48,9 @@ def leftovers(tests: Sequence[TestRow], explained: Set[int], observations: Obser
 
 def _group(row: TestRow) -> _Group | None:
     key, why = shape(row.reason), cause(row.reason) or "no reason given"
+    if row.outcome == "error" and row.reason.startswith(IN_TROUBLE):
+        why = why.removeprefix(IN_TROUBLE)
+        return "service", f"service:{key}", f"a central service is in trouble: {why}"
     if row.outcome == "error":
         return "engine", f"engine:{key}", f"the test run itself failed: {why}"
     if row.outcome == "not-run":
@@ -110,4 +116,9 @@ def _where(kind: Kind, row: TestRow) -> str:
     if kind == "single":
         link = f"{row.source} → {row.destination}" if row.link else ""
         return accused(row) or link or row.cell or row.rse or row.site
-    return {"engine": "the test run", "matrix": "the matrix", "not-run": "the test run"}[kind]
+    return {
+        "service": "a central service",
+        "engine": "the test run",
+        "matrix": "the matrix",
+        "not-run": "the test run",
+    }[kind]

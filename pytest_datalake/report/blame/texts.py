@@ -78,7 +78,7 @@ def _accused_end(row: TestRow, text: str) -> str:
         return _end_at(row, operation["url"]) or ("source" if operation["verb"] == "put" else "")
     if re.search(r"\bremote side failed\b", said, re.IGNORECASE):
         return "destination" if _mode(row, said) == "push" else "source"
-    named = re.search(r"(?:^|\bis STUCK: )\W*(SOURCE|DESTINATION)\b", said[:_READ])
+    named = re.search(r"(?:^|\bis STUCK: (?:RequestErrMsg\.\w+:)?)\W*(SOURCE|DESTINATION)\b", said[:_READ])
     if named:
         return named[1].lower()
     mentioned = {_end_at(row, address) for address in _ADDRESS.findall(said[:_READ])} - {""}

@@ -79,7 +79,7 @@ const summary = (table, square) => {
 const essence = reason => reason
   .replace(/^(?:something else than the known issue at \S+|known issue expired on [\d-]+): /, "")
   .replace(/^(?:\w+(?:Error|Timeout|Exception): )?[\w-]+ [a-z][a-z0-9+]*:\/\/\S+(?: -> [a-z][a-z0-9+]*:\/\/\S+)?: /, "")
-  .replace(/(?:(?:TRANSFER|SOURCE|DESTINATION) ERROR: )?Copy failed \([^)]*\)\. Last attempt: (?:Transfer failure: )?/, "");
+  .replace(/rule \w+ is STUCK: (?:RequestErrMsg\.\w+:)?|(?:(?:TRANSFER|SOURCE|DESTINATION) ERROR: )?Copy failed \([^)]*\)\. Last attempt: (?:Transfer failure: )?/, "");
 
 const walk = event => {
   const cell = event.target.closest("td");
