@@ -229,11 +229,11 @@ def _print_table(status: dict[str, Any]) -> None:
     _say(f"lake in {status['state_dir']}: {status['phase']}; the issuer's keys are {status['issuer_keys']}")
     rows = [("SITE", "RSE", "QOS", "TECHNOLOGY", "PID", "ADDRESS", "")]
     rows.extend(
-        ("", name, "", "service", str(service["pid"]), service["url"], service["ended"])
+        ("", name, "", "service", str(service["pid"]), service["url"], _condition(service))
         for name, service in status["services"].items()
     )
     rows.extend(
-        (site, rse, facts["qos"], facts["technology"], str(door["pid"]), door["url"], door["ended"])
+        (site, rse, facts["qos"], facts["technology"], str(door["pid"]), door["url"], _condition(door))
         for site, content in status["sites"].items()
         for rse, facts in content["rses"].items()
         for door in facts["endpoints"]
@@ -244,6 +244,15 @@ def _print_table(status: dict[str, Any]) -> None:
     _say("environment for clients:")
     for variable, value in status["env"].items():
         _say(f"  export {variable}={shlex.quote(value)}")
+
+
+def _condition(process: dict[str, Any]) -> str:
+    """What is to be said about a process: that it ended, and that it crashed."""
+    told = [process["ended"]] if process["ended"] else []
+    if crashes := process["crashes"]:
+        times = f"{len(crashes)} time{'' if len(crashes) == 1 else 's'}"
+        told.append(f"crashed {times}, last at {crashes[-1]['at']}: {crashes[-1]['how']}")
+    return "; ".join(told)
 
 
 def _say(line: str) -> None:

@@ -332,7 +332,7 @@ class Rucio:
             if login.auth == "oidc":
                 _write_private(token_file, login.token)
             config_set("client", "auth_token_file_path", str(token_file))
-            with self._answers(f"log in as {login.account} by {login.auth}"):
+            with self._answers(f"log in as {login.account} by {login.auth}"), self._healthy(ca_file, timeout):
                 return Client(
                     rucio_host=self.url,
                     auth_host=self.url,
@@ -345,6 +345,24 @@ class Rucio:
                     vo="def",
                     logger=_quiet(),
                 )
+
+    @contextmanager
+    def _healthy(self, ca_file: str, timeout: float) -> Iterator[None]:
+        """The library calls every login that fails a refusal: one of a server in trouble is none."""
+        import requests
+        from rucio.common.exception import CannotAuthenticate
+
+        try:
+            yield
+        except CannotAuthenticate as error:
+            status = requests.get(f"{self.url}/ping", verify=ca_file or True, timeout=timeout).status_code
+            said = next((name for name in _FAULTS if name in str(error)), "")
+            if status < 500 and not said:
+                raise
+            raise ServiceError(
+                f"Rucio at {self.url} serves nobody: {said or f'GET /ping is answered with {status}'}",
+                service="rucio",
+            ) from error
 
     @contextmanager
     def _answers(self, what: str) -> Iterator[None]:

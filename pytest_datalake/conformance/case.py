@@ -174,7 +174,7 @@ class Case:
         forged: no real authority would give out the credential.
         kills: technologies of which a known version dies of it, so that it is not tried at their doors.
         before: what comes first, over the same connection; over davs alone.
-        wait: seconds between that and the action, which has a connection of its own then.
+        after_its_end: the token was shown before, and is tried again when it has ended.
         in_handshake: a door may also refuse by ending the connection while the credential is shown.
     """
 
@@ -193,7 +193,7 @@ class Case:
     forged: bool = True
     kills: tuple[str, ...] = ()
     before: tuple[Step, ...] = ()
-    wait: int = 0
+    after_its_end: bool = False
     in_handshake: bool = False
 
     def __post_init__(self) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         kills: tuple[str, ...]
         auth: Auth
         before: tuple[Step, ...]
-        wait: int
+        after_its_end: bool
         in_handshake: bool
 
 

@@ -5,11 +5,15 @@ lists, says on FD what becomes of it (one JSON object a line), and then watches.
 everything below it (prctl(2), PR_SET_CHILD_SUBREAPER), so a daemon that forks away is still found and
 stopped. It stops on SIGTERM and SIGINT and, when bound, when its standard input ends: the kernel sees to
 that however its starter dies.
+
+A process that crashes is started again, as Debian's units of XRootD and Apache have it (systemd.service(5),
+Restart=on-abort), a few times at most. One that exits or is killed stays dead: somebody meant it.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import datetime as dt
 import json
@@ -34,6 +38,12 @@ logger = logging.getLogger("pytest_datalake.lake.keeper")
 _PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 _GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL."""
+
+CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
+"""Signals that a process brings upon itself."""
+
+MOST_RESTARTS = 3
+"""How often a process is started again in the life of a lake."""
 
 SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 """The CA file compiled into Debian's libcurl; libscitokens 0.7 lets no option change it."""
@@ -129,6 +139,9 @@ class Keeper:
         for _host, port in process["ready"]:
             if not ports.is_free(port):
                 raise StartError(f"{process['name']}: port {port} is taken by another server", "port")
+        self._launch(process)
+
+    def _launch(self, process: dict[str, Any]) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         output = os.open(process["output"], flags, 0o600)
         try:
@@ -146,7 +159,8 @@ class Keeper:
         finally:
             os.close(output)
         self._children[child.pid] = (process["name"], child)
-        self._record["processes"][process["name"]] = {"pid": child.pid, "ended": ""}
+        record = self._record["processes"].setdefault(process["name"], {"crashes": []})
+        record.update(pid=child.pid, ended="")
 
     def _wait_until_ready(self) -> None:
         pending = {
@@ -203,13 +217,34 @@ class Keeper:
             name, child = self._children.pop(pid)
             child.returncode = os.waitstatus_to_exitcode(status)
             ended = how_it_ended(child.returncode)
+            self._record["processes"][name]["ended"] = ended
+            changed = True
             if not self._stopping:
                 moment = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
                 logger.warning("%s ended by itself at %s: %s", name, moment, ended)
-            self._record["processes"][name]["ended"] = ended
-            changed = True
+                if -child.returncode in CRASHES and self._record["phase"] == "ready":
+                    self._record["processes"][name]["crashes"].append({"how": ended, "at": moment})
+                    self._start_again(name, pid)
         if changed and not self._stopping:
             write_json(self._state.record, self._record)
+
+    def _start_again(self, name: str, pid: int) -> None:
+        """After a crash: end what the process has left, which may hold its port, and start it."""
+        left = [one for one in descendants() if session_of(one) == pid]
+        for one in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(left, timeout=_GRACE)
+        crashes = len(self._record["processes"][name]["crashes"])
+        if crashes > MOST_RESTARTS:
+            logger.error("%s crashed %d times and is not started again", name, crashes)
+            return
+        try:
+            self._launch(next(one for one in self._plan["processes"] if one["name"] == name))
+        except StartError as error:
+            logger.error("%s", error)  # noqa: TRY400  # the message says it all
+        else:
+            logger.warning("%s is started again, time %d of %d", name, crashes, MOST_RESTARTS)
 
     def _stop(self) -> None:
         if self._record["phase"] != "failed":
@@ -255,6 +290,14 @@ def descendants() -> list[psutil.Process]:
         except psutil.NoSuchProcess:
             continue
     return living
+
+
+def session_of(process: psutil.Process) -> int:
+    """Number of the session (setsid(2)) it belongs to; 0 where it has just ended."""
+    try:
+        return os.getsid(process.pid)
+    except ProcessLookupError:
+        return 0
 
 
 def answers(host: str, port: int) -> bool:

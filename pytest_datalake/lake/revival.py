@@ -1,6 +1,7 @@
 """Ends processes of a running lake by SIGKILL, and starts them again as its keeper did.
 
-The keeper starts nothing twice: a service that dies shows as dead. This is for tests of what a death costs.
+The keeper starts again what crashed, but nothing that was killed: that shows as dead. This is for tests of
+what a death costs.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Services:
     """
 
     def __init__(self, lake: Lake) -> None:
-        self._status = lake.status()
+        self._lake = lake
         plan = read_json(StateDirectory(lake.state_dir).plan)
         self._plans: dict[str, dict[str, Any]] = {one["name"]: one for one in plan["processes"]}
         self._again: dict[str, subprocess.Popen[bytes]] = {}
@@ -41,7 +42,7 @@ class Services:
         """Of the process that serves now, or served last."""
         if name in self._again:
             return self._again[name].pid
-        return int(self._status["services"][name]["pid"])
+        return int(self._lake.status()["services"][name]["pid"])
 
     def kill(self, name: str) -> None:
         """End a service, and all that it started, at once."""
@@ -86,6 +87,6 @@ class Services:
 
     def _into_lake(self) -> list[str]:
         """What a command must begin with to run where the lake's own processes do."""
-        keeper = self._status["keeper"]["pid"]
+        keeper = self._lake.status()["keeper"]["pid"]
         own, theirs = (Path(f"/proc/{who}/ns/mnt").readlink() for who in ("self", keeper))
         return [] if own == theirs else ["nsenter", "--mount", "--uts", "--target", str(keeper), "--"]

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import subprocess
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,24 @@ CLIENT_SETTINGS = {
     "XRD_REQUESTTIMEOUT": "60",
 }
 """Without these an XRootD client waits for minutes at a dead door."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crash:
+    """A process of a lake crashed. The keeper has started it again, but for the fourth crash and later ones.
+
+    Attributes:
+        process: its name, such as ``COMO-A/xrootd``.
+        how: such as ``killed by SIGSEGV``.
+        at: ISO 8601 time, UTC, in seconds.
+    """
+
+    process: str
+    how: str
+    at: str
+
+    def __str__(self) -> str:
+        return f"{self.process} crashed at {self.at}: {self.how}"
 
 
 class Lake:
@@ -98,6 +117,16 @@ class Lake:
             "sites": dict(sorted(sites.items())),
             "identities": described["identities"],
         }
+
+    def crashes(self) -> tuple[Crash, ...]:
+        """What crashed while the lake was up, oldest first."""
+        processes = read_json(self._state.record).get("processes", {})
+        found = [
+            Crash(process=name, how=one["how"], at=one["at"])
+            for name, record in processes.items()
+            for one in record["crashes"]
+        ]
+        return tuple(sorted(found, key=lambda one: one.at))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -216,5 +245,5 @@ def _free_shared_memory(state: Path) -> None:
 
 
 def _condition(processes: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
-    record = processes.get(name, {"pid": None, "ended": "not started"})
-    return {"pid": record["pid"], "ended": record["ended"]}
+    record = processes.get(name, {"pid": None, "ended": "not started", "crashes": []})
+    return {part: record[part] for part in ("pid", "ended", "crashes")}

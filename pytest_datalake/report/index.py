@@ -14,7 +14,7 @@ from pytest_datalake.report.evidence_data import data, endpoints_of
 from pytest_datalake.report.fault_cards import cards
 from pytest_datalake.report.known_issues import known_issues
 from pytest_datalake.report.page import lasted, render
-from pytest_datalake.report.requirements import PAGE
+from pytest_datalake.report.requirements import PAGE, in_grid
 from pytest_datalake.report.signs import met
 from pytest_datalake.report.site_lines import site_lines
 from pytest_datalake.report.trend import trend
@@ -88,7 +88,7 @@ def page(results: Results, verdict: Verdict, change: CoverageChange, history: Hi
         others=others[:OTHERS_SHOWN],
         more_others=len(others) - OTHERS_SHOWN,
         sites=lines,
-        requirements=PAGE if any(row.requirement and not row.link for row in results.tests) else "",
+        requirements=PAGE if any(map(in_grid, results.tests)) else "",
         pages={line.site: line.page for line in lines},
         links=sorted(unsteady, key=lambda link: (link.days7 is None, link.days7, link.days30))[:LINKS_SHOWN],
         more_links=len(unsteady) - LINKS_SHOWN,

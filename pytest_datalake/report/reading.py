@@ -38,6 +38,7 @@ class Results:
         exit_code: the worst of pytest's own exit statuses from 2 on, else 0.
         exit_reason: what that is due to, in words.
         finished: ISO time of the last end; empty where the newest run has none.
+        crashes: which processes of an embedded lake crashed, and when, in words.
         notes: what could not be read.
     """
 
@@ -49,6 +50,7 @@ class Results:
     exit_code: int = 0
     exit_reason: str = ""
     finished: str = ""
+    crashes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -158,6 +160,7 @@ def merge(rows: Iterable[Row], notes: Iterable[str] = ()) -> Results:
         exit_code=max((end.exit_code for end in bad_ends), default=0),
         exit_reason="; ".join(end.reason for end in bad_ends if end.reason),
         finished=newest.finished if newest else "",
+        crashes=tuple(crash for end in reversed(open_ends) for crash in end.crashes),
         notes=tuple(notes),
     )
 

@@ -65,10 +65,10 @@ class Chapter:
 
 
 def chapters(tests: Iterable[TestRow], sites: Sequence[str]) -> tuple[Chapter, ...]:
-    """The grid of requirements and sites, by level, in the order in which the requirements were planned."""
+    """The grid of requirements and sites, by level, in the order of the results."""
     found: dict[str, dict[tuple[str, str], dict[str, list[TestRow]]]] = defaultdict(dict)
     for row in tests:
-        if row.requirement and not row.link:
+        if in_grid(row):
             lines = found[row.level if row.level in LEVELS else ""]
             lines.setdefault((row.requirement, row.clause), defaultdict(list))[row.site].append(row)
     return tuple(
@@ -91,7 +91,7 @@ def chapters(tests: Iterable[TestRow], sites: Sequence[str]) -> tuple[Chapter, .
 
 def requirements_page(results: Results, verdict: Verdict) -> str:
     """The page as text; empty where no requirement was tested."""
-    sites = sorted({row.site for row in results.tests if row.requirement and not row.link})
+    sites = sorted({row.site for row in results.tests if in_grid(row)})
     found = chapters(results.tests, sites)
     if not found:
         return ""
@@ -108,12 +108,18 @@ def requirements_page(results: Results, verdict: Verdict) -> str:
 def _kept(rows: Sequence[TestRow]) -> Kept:
     worst = max(rows, key=lambda row: (SEVERITY[row.outcome], _deviates(row)))
     said = cause(worst.reason, _HINT) or str(worst.evidence.get("found", ""))[:_HINT]
+    where = worst.cell or f"{worst.source} > {worst.destination}"
     return Kept(
         outcome=worst.outcome,
         deviates=worst.outcome == "passed" and _deviates(worst),
         doors=len(rows),
-        hint=f"{worst.cell} by {worst.auth}: {said}" if said else worst.cell,
+        hint=f"{where} by {worst.auth}: {said}" if said else where,
     )
+
+
+def in_grid(row: TestRow) -> bool:
+    """Copies are their destination's, and only those of the conformance table are in the grid."""
+    return bool(row.requirement) and (bool(row.level) or not row.link)
 
 
 def _deviates(row: TestRow) -> bool:

@@ -284,6 +284,7 @@ class EndRow:
         reason: what an exit status of 2 and more is due to, in words, such as files that were left behind.
         interrupted: somebody or something stopped the run.
         counts: number of tests by outcome.
+        crashes: which processes of an embedded lake crashed during the run, and when, in words.
     """
 
     run_id: str
@@ -292,6 +293,7 @@ class EndRow:
     reason: str = ""
     interrupted: bool = False
     counts: dict[str, int] = field(default_factory=dict)
+    crashes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The row as it is written."""

@@ -84,13 +84,14 @@ class Verdict:
         schema_version: version of this format.
         word: `GREEN`, `RED` or `INCOMPLETE`, for all capabilities.
         exit_code: 0 green, 1 red, 2 interrupted, 3 incomplete or internal error, 4 usage, 5 nothing selected.
-        lines: what a run prints last: up to five worst places, then the verdict lines.
+        lines: what a run prints last: up to five worst places, crashes of servers, then the verdict lines.
         matrix_word: the same for the transfer matrix; empty where no link was planned.
         links: links by how they ended; null where no link was planned.
         tests: tests by how they ended.
         capabilities: the same by capability.
         faults: what is behind everything that is not green, the likeliest cause of most first.
         reasons: why it is not green, besides the tests' own outcomes.
+        crashes: which processes of an embedded lake crashed, and when, in words; by itself no reason for red.
         run_ids: the runs that were merged, oldest first.
         started: ISO time at which the newest run started.
         finished: ISO time at which it ended; empty where it was killed.
@@ -108,6 +109,7 @@ class Verdict:
     capabilities: dict[str, Counts] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     reasons: tuple[str, ...] = ()
+    crashes: tuple[str, ...] = ()
     run_ids: tuple[str, ...] = ()
     started: str = ""
     finished: str = ""
@@ -143,13 +145,14 @@ def judge(results: Results) -> Verdict:
     return Verdict(
         word=word,
         exit_code=_exit_code(results, tests, word),
-        lines=(*worst, *broken, *lines),
+        lines=(*worst, *results.crashes, *broken, *lines),
         matrix_word=matrix_word,
         links=links,
         tests=tests,
         capabilities=capabilities,
         faults=faults,
         reasons=tuple(broken),
+        crashes=results.crashes,
         run_ids=tuple(run.run_id for run in results.runs),
         started=results.run.started,
         finished=results.finished,

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_datalake.credentials import voms
+from pytest_datalake.credentials.forge import forge_proxy
 from pytest_datalake.credentials.voms import ends_at, make_voms_proxy, voms_proxy
 from pytest_datalake.errors import EngineError, StorageError
+from pytest_datalake.fixtures.identities import Identities
+from pytest_datalake.matrix.load import parse
 
 if TYPE_CHECKING:
     from pytest_datalake.matrix.model import Identity, Trust
@@ -73,3 +77,51 @@ def test_the_end_of_a_ready_proxy_is_read_once(
 def test_a_ready_proxy_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="the proxy /nonexistent/proxy cannot be read: No such file"):
         ends_at(Path("/nonexistent/proxy"), tmp_path)
+
+
+LAKE = """\
+version: 1
+vo: escape
+experiments: [ska]
+qos_classes: [A]
+auth:
+  ca_directory: {trust.ca_directory}
+  ca_file: {trust.ca_file}
+  voms_directory: {trust.voms_directory}
+  vomses: {trust.vomses}
+  identities:
+    ska: {{experiment: ska, groups: [/escape/ska], {credential}}}
+sites:
+  COMO:
+    rses:
+      COMO-A:
+        technology: xrootd
+        qos: A
+        endpoints: [{{protocol: davs, host: como.example.org, auth: [x509-voms]}}]
+"""
+
+
+def _proxy_for_como(trust: Trust, scratch: Path, credential: str) -> str:
+    matrix = parse(LAKE.format(trust=trust, credential=credential), "lake.yaml")
+    identities = Identities(matrix, scratch, ("ska",))
+    return identities.credential(identities["ska"], matrix.endpoints[0], "x509-voms").proxy
+
+
+def test_a_ready_proxy_that_is_about_to_end_is_named(
+    trust: Trust, identities: dict[str, Identity], tmp_path: Path
+) -> None:
+    proxy = tmp_path / "proxy.pem"
+    proxy.write_bytes(forge_proxy(trust.forge, identities["ska"], lifetime=timedelta(minutes=9)))
+    with pytest.raises(EngineError, match=rf"identity ska: the proxy {proxy} has ended or ends within 300 s"):
+        _proxy_for_como(trust, tmp_path / "scratch", f"proxy: {proxy}")
+    proxy.write_bytes(forge_proxy(trust.forge, identities["ska"], lifetime=timedelta(hours=1)))
+    assert _proxy_for_como(trust, tmp_path / "scratch", f"proxy: {proxy}") == str(proxy)
+
+
+def test_certificate_and_key_are_enough(
+    trust: Trust, identities: dict[str, Identity], tmp_path: Path
+) -> None:
+    ska = identities["ska"]
+    made = _proxy_for_como(trust, tmp_path, f"certificate: {ska.certificate}, key: {ska.key}")
+    assert Path(made).is_relative_to(tmp_path)
+    assert ends_at(Path(made), tmp_path) > time.time() + 3600

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import blame_quality, fts_cost, lake_cost, plugin_cost, report_cost, rules_cost
+from tests.bench import blame_quality, fts_cost, iam_cost, lake_cost, plugin_cost, report_cost, rules_cost
 from tests.bench.measuring import BenchmarkError, Row
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ Pages are opened in headless Chromium; the time is from the start of navigation 
 """
 
 
+_FEWEST = 4
+
 PARTS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "collection": lambda asked: plugin_cost.collection(runs=asked.runs, cells=asked.cells),
     "cells": lambda asked: plugin_cost.empty_cells(runs=asked.runs, cells=asked.cells // 5),
@@ -56,6 +58,9 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "report": lambda asked: report_cost.report(runs=asked.runs, largest=asked.tests),
     "up": lambda asked: lake_cost.up(runs=asked.runs),
     "fts": lambda asked: fts_cost.transfer_manager(runs=asked.runs, jobs=asked.jobs, files=asked.files),
+    "iam": lambda asked: iam_cost.rates(
+        runs=asked.runs, tokens=2 * asked.jobs, proxies=max(asked.jobs // 10, _FEWEST)
+    ),
     "rules": lambda asked: rules_cost.rules(
         runs=asked.runs, cells=asked.rules, workers=asked.workers, latencies=asked.latencies
     ),

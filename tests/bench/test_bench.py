@@ -49,6 +49,17 @@ def test_the_report_is_built_and_opened() -> None:
     assert all("pytest-html: " in compared for _, _, compared in measured[:3])
 
 
+def test_the_iam_is_measured() -> None:
+    done = bench("--only", "iam", "--runs", "1", "--jobs", "20")
+    assert done.returncode == 0, done.stderr
+    rows = [[cell.strip() for cell in line.split("|")[1:5]] for line in done.stdout.splitlines()]
+    assert [what for what, *_ in rows] == [
+        "IAM: tokens by refresh token, 8 clients",
+        "IAM: proxies by voms-proxy-init, 8 at a time",
+    ]
+    assert all(float(value.split()[0]) > 0 for _, value, *_ in rows)
+
+
 def test_the_transfer_manager_is_measured_beside_a_real_one() -> None:
     done = bench("--only", "fts", "--runs", "1", "--jobs", "20", "--files", "12")
     assert done.returncode == 0, done.stderr

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import psutil
 import pytest
 
 from pytest_datalake.errors import EngineError
 from pytest_datalake.lake import launch, ports
 from pytest_datalake.lake.daemons.api import Account, Process
+from pytest_datalake.lake.keeper import answers
 from pytest_datalake.lake.running import end_leftovers, stop_keeper
 from pytest_datalake.lake.state import StateDirectory, read_json, write_json
 
@@ -42,12 +46,44 @@ if "late" in shape:  # answers when its neighbour has ended
         pass
     with contextlib.suppress(ProcessLookupError):
         select.select([os.pidfd_open(int(open(brief).read()))], [], [])
-server = socket.create_server(("127.0.0.1", port))
+server = socket.socket()
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind(("127.0.0.1", port))
+if "child" in shape:  # it outlives its parent, and holds the port
+    os.fork()
+server.listen()
 while True:
     server.accept()[0].close()
     if "brief" in shape:
         sys.exit("cannot go on")
 """
+
+
+def family(pid: int) -> list[int]:
+    return [pid, *(child.pid for child in psutil.Process(pid).children())]
+
+
+def eventually(probe: Callable[[], Any]) -> Any:  # noqa: ANN401  # what was found
+    pause, deadline = threading.Event(), time.monotonic() + 20
+    while not (found := probe()):
+        assert time.monotonic() < deadline, "it did not come to that"
+        pause.wait(0.02)
+    return found
+
+
+def started_after(state: StateDirectory, name: str, before: list[int]) -> int:
+    """The process that serves now, as the record has it, when it answers."""
+
+    def answering() -> int:
+        pid = int(read_json(state.record)["processes"][name]["pid"])
+        (plan,) = (one for one in read_json(state.plan)["processes"] if one["name"] == name)
+        return pid if pid not in before and all(answers(*door) for door in plan["ready"]) else 0
+
+    return int(eventually(answering))
+
+
+def said_by_keeper(state: StateDirectory, words: str) -> str:
+    return str(eventually(lambda: words in (text := state.keeper_log.read_text()) and text))
 
 
 @pytest.fixture
@@ -110,18 +146,58 @@ def test_every_descendant_is_stopped(keep: Keep, watch: Callable[..., Any]) -> N
     assert not everything.running_after(10)
 
 
-def test_a_daemon_that_dies_is_noted_and_not_started_again(
-    keep: Keep, state: StateDirectory, watch: Callable[..., Any]
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_daemon_that_is_killed_is_noted_and_not_started_again(
+    keep: Keep, state: StateDirectory, watch: Callable[..., Any], number: signal.Signals
 ) -> None:
     keeper, daemons = keep(one="", two="")
     victim, watched = watch(daemons["one"]), watch(keeper)
-    os.kill(daemons["one"], signal.SIGKILL)
+    os.kill(daemons["one"], number)
     assert not victim.running_after(5)
     os.kill(keeper, signal.SIGTERM)
     assert not watched.running_after(10)
     processes = read_json(state.record)["processes"]
-    assert processes["one"]["ended"] == "killed by SIGKILL"
+    assert processes["one"] == {"pid": daemons["one"], "ended": f"killed by {number.name}", "crashes": []}
     assert processes["two"]["ended"] == "killed by SIGTERM"
+
+
+def test_a_daemon_that_crashes_is_started_again_three_times(
+    keep: Keep, state: StateDirectory, watch: Callable[..., Any]
+) -> None:
+    keeper, daemons = keep(one="with a child", two="")
+    before: list[int] = []
+    for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE):
+        everything = watch(*family(daemons["one"]))
+        os.kill(daemons["one"], number)
+        assert not everything.running_after(5)
+        before.append(daemons["one"])
+        if len(before) < 4:
+            daemons["one"] = started_after(state, "one", before)
+    everything = watch(keeper, daemons["two"])
+    assert "one crashed 4 times and is not started again" in said_by_keeper(state, "4 times")
+    one, two = (read_json(state.record)["processes"][name] for name in ("one", "two"))
+    assert one["pid"] == before[-1]
+    assert one["ended"] == "killed by SIGFPE"
+    assert [crash["how"] for crash in one["crashes"]] == [
+        "killed by SIGSEGV",
+        "killed by SIGABRT",
+        "killed by SIGBUS",
+        "killed by SIGFPE",
+    ]
+    assert two == {"pid": daemons["two"], "ended": "", "crashes": []}
+    os.kill(keeper, signal.SIGTERM)
+    assert not everything.running_after(10)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_daemon_that_was_started_again_ends_with_its_keeper(
+    keep: Keep, state: StateDirectory, watch: Callable[..., Any], number: signal.Signals
+) -> None:
+    keeper, daemons = keep(one="")
+    os.kill(daemons["one"], signal.SIGSEGV)
+    everything = watch(keeper, started_after(state, "one", [daemons["one"]]))
+    os.kill(keeper, number)
+    assert not everything.running_after(5)
 
 
 def test_daemons_do_not_outlive_a_killed_keeper(keep: Keep, watch: Callable[..., Any]) -> None:

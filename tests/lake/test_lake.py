@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,12 @@ def pids(status: dict[str, Any]) -> list[int]:
         for rse in site["rses"].values():
             found.update(process["pid"] for process in rse["processes"].values())
     return sorted(found)
+
+
+def process_of(lake: Lake, rse: str) -> dict[str, Any]:
+    """The XRootD of an RSE, as `datalake status` has it."""
+    (found,) = lake.status()["sites"][rse.removesuffix("-A")]["rses"][rse]["processes"].values()
+    return dict(found)
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +157,29 @@ def test_a_second_up_adopts(lake: Lake, two_sites: Matrix) -> None:
 def test_another_matrix_is_refused(lake: Lake, one_site: Matrix) -> None:
     with pytest.raises(UsageError, match="`datalake down` stops it"):
         composition.up(one_site, lake.state_dir, detached=True, progress=SILENT)
+
+
+def test_a_door_that_crashes_is_up_again(
+    lake: Lake, watch: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    door = lake.matrix.endpoint("COMO-A.root")
+    crashed = process_of(lake, "COMO-A")["pid"]
+    watched = watch(crashed)
+    os.kill(crashed, signal.SIGSEGV)
+    assert not watched.running_after(10)
+    pause, deadline = threading.Event(), time.monotonic() + 30
+    while process_of(lake, "COMO-A")["pid"] == crashed or not answers(door.host, door.port):
+        assert time.monotonic() < deadline, lake.status()
+        pause.wait(0.05)
+    found = process_of(lake, "COMO-A")
+    assert Path(f"/proc/{found['pid']}/exe").resolve().name == "xrootd"
+    assert found["ended"] == ""
+    assert [one["how"] for one in found["crashes"]] == ["killed by SIGSEGV"]
+    assert process_of(lake, "GARDA-A")["crashes"] == []
+    assert [str(one).partition(" at ")[0] for one in lake.crashes()] == ["COMO-A/xrootd crashed"]
+    assert "COMO-A/xrootd is started again" in (lake.state_dir / "keeper.log").read_text()
+    assert cli.main(["status", "--state-dir", str(lake.state_dir)]) == 0
+    assert "crashed 1 time, last at " in capsys.readouterr().out
 
 
 def test_commands_show_and_stop_it(

@@ -66,6 +66,23 @@ def test_upload(storage, test_file):
 """
 
 
+CRASHING = """
+import os, signal, threading
+from pathlib import Path
+import pytest
+from pytest_datalake.lake.running import adopt
+pytestmark = pytest.mark.capability("access")
+
+def test_crash(storage, request):
+    lake = adopt(Path(request.config.option.datalake_state_dir))
+    (door,) = lake.status()["sites"]["COMO"]["rses"]["COMO-A"]["endpoints"]
+    os.kill(door["pid"], signal.SIGSEGV)
+    pause = threading.Event()
+    while not lake.crashes():
+        pause.wait(0.05)
+"""
+
+
 @pytest.fixture
 def state_dir() -> Iterator[Path]:
     # daemons under accounts of their own must be able to enter it
@@ -104,6 +121,12 @@ def test_killed_runs_leave_nothing_on_a_lake_that_lives_on(playground: Playgroun
     ran = playground.run("suites", last=[f"--state-dir={state_dir}"])
     assert ran.code == 0, ran.text
     assert not files(state_dir)
+    assert "crashed" not in ran.text
+    playground.suite(CRASHING)
+    ran = playground.run("suites", last=[f"--state-dir={state_dir}"])
+    assert "COMO-A/xrootd crashed at " in ran.text
+    verdict = json.loads((playground.path / "reports" / "verdict.json").read_text())
+    assert [line.rpartition(": ")[2] for line in verdict["crashes"]] == ["killed by SIGSEGV"]
     status = subprocess.run(
         [*datalake, "status", "--json", *where], check=True, capture_output=True, timeout=PATIENCE
     )

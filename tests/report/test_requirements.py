@@ -87,3 +87,17 @@ def test_run_without_requirements_has_no_page() -> None:
 def test_hostile_texts_stay_texts() -> None:
     bad = row(COMO, "audience-missing", outcome="failed", found="<script>alert(1)</script>")
     assert "<script" not in page_of([bad])
+
+
+def test_copies_of_the_table_are_their_destinations() -> None:
+    copy = replace(
+        row(OHRID, "pull-source-expired", found="refused (HTTP 403)"),
+        cell="",
+        source=COMO.id,
+        destination=OHRID.id,
+    )
+    (must,) = chapters([copy, replace(copy, requirement="missing-source", level="")], ["COMO", "OHRID"])
+    (line,) = must.lines
+    assert line.sites[0] is None
+    assert line.sites[1] is not None
+    assert line.sites[1].hint.startswith("COMO-A.davs > OHRID-A.davs by token-scope")

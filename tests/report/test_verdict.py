@@ -50,6 +50,15 @@ def test_the_lines_of_a_green_run() -> None:
     assert (verdict.word, verdict.exit_code) == ("GREEN", 0)
 
 
+def test_crashes_of_servers_are_named_and_excuse_nothing() -> None:
+    crash = "COMO-A/xrootd crashed at 2026-11-22T02:30:00+00:00: killed by SIGSEGV"
+    end = replace(END, crashes=(crash,))
+    green, red = verdict_of(made("t"), end=end), verdict_of(made("t", "failed"), end=end)
+    assert green.lines == (crash, "DATA LAKE GREEN 1/1 tests, 0 known issues, 0 new failures")
+    assert (green.word, red.word) == ("GREEN", "RED")
+    assert red.to_json()["crashes"] == (crash,)
+
+
 @pytest.mark.parametrize(
     ("outcome", "word", "exit_code"),
     [

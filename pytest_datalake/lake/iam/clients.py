@@ -57,15 +57,6 @@ class Clients:
             raise OAuthError("invalid_client", "unknown client or wrong secret", 401)
         return client
 
-    def scopes_known(self) -> set[str]:
-        """Plain scopes that some client was given, such as ``fts``: those that the service does not know."""
-        return {
-            scope
-            for row in self._store.rows("SELECT document FROM clients")
-            for scope in json.loads(row["document"])["scopes"]
-            if ":" not in scope
-        }
-
     # Dynamic registration.
 
     def register(self, metadata: Mapping[str, Any]) -> dict[str, Any]:

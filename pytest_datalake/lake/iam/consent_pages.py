@@ -104,7 +104,7 @@ def _grant(client: Client, query: Mapping[str, str], account: Account | None) ->
     challenge = query.get("code_challenge", "")
     if (challenge and query.get("code_challenge_method") != "S256") or (client.is_public and not challenge):
         raise OAuthError("invalid_request", "a code_challenge by S256 is needed (RFC 7636)")
-    scopes = grants.wanted_scopes(iam(), client, query.get("scope", ""))
+    scopes = grants.wanted_scopes(client, query.get("scope", ""))
     grant = Grant(client=client, account=account, scopes=scopes, audience=grants.audience_of(query))
     return grants.demand_entitled(iam(), grant) if account is not None else grant
 

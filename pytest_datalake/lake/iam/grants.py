@@ -43,10 +43,10 @@ def audience_of(form: Mapping[str, str]) -> str:
     return next((form[name] for name in _AUDIENCE_PARAMETERS if form.get(name)), "")
 
 
-def wanted_scopes(iam: Iam, client: Client, requested: str) -> tuple[str, ...]:
+def wanted_scopes(client: Client, requested: str) -> tuple[str, ...]:
     """The scopes of a request that this client may make. Raises ``OAuthError`` (invalid_scope)."""
     try:
-        scopes = normalised(requested, also=iam.clients.scopes_known())
+        scopes = normalised(requested, also=client.scopes)
         demand_covered(scopes, client.scopes, who="the client")
     except ScopeRefusedError as error:
         raise OAuthError(error.error, str(error)) from error
@@ -93,10 +93,10 @@ def whom(iam: Iam, client: Client, form: Mapping[str, str]) -> str:
     return account.username if account else client.client_id
 
 
-def _client_credentials(iam: Iam, client: Client, form: Mapping[str, str]) -> Grant:
+def _client_credentials(_iam: Iam, client: Client, form: Mapping[str, str]) -> Grant:
     if client.is_public:
         raise OAuthError("unauthorized_client", "a client without a secret cannot speak for itself")
-    scopes = wanted_scopes(iam, client, form.get("scope", ""))
+    scopes = wanted_scopes(client, form.get("scope", ""))
     return Grant(client=client, account=None, scopes=scopes, audience=audience_of(form))
 
 
@@ -104,7 +104,7 @@ def _refresh_token(iam: Iam, client: Client, form: Mapping[str, str]) -> Grant:
     refresh = iam.tokens.refresh(_needed(form, "refresh_token"), client)
     scopes = refresh.scopes
     if form.get("scope"):
-        scopes = wanted_scopes(iam, client, form["scope"])
+        scopes = wanted_scopes(client, form["scope"])
         try:
             demand_covered(scopes, refresh.scopes, who="this refresh token")
         except ScopeRefusedError as error:
@@ -160,7 +160,7 @@ def _token_exchange(iam: Iam, client: Client, form: Mapping[str, str]) -> Grant:
     if claims is None or account is None:
         raise OAuthError("invalid_grant", "the subject token is not a good one of a user of this service")
     held = str(claims["scope"]).split()
-    scopes = wanted_scopes(iam, client, form.get("scope", "") or " ".join(held))
+    scopes = wanted_scopes(client, form.get("scope", "") or " ".join(held))
     try:
         demand_covered(
             [scope for scope in scopes if scope not in _NOT_OF_RESOURCES], held, who="the subject token"

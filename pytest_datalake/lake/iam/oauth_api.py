@@ -113,7 +113,7 @@ def _device() -> Response:
     client = demand_client(sent)
     if DEVICE_CODE not in client.grants:
         raise OAuthError("unauthorized_client", "the client may not use this grant type")
-    scopes = grants.wanted_scopes(iam(), client, sent.get("scope", ""))
+    scopes = grants.wanted_scopes(client, sent.get("scope", ""))
     audience = grants.audience_of(sent)
     code, user_code = iam().codes.new_device(client.client_id, scopes, {"audience": audience})
     place = f"{iam().settings.issuer}device"
