@@ -51,7 +51,7 @@ def _part(token: str, number: int) -> dict[str, Any]:
     return dict(json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.dictionaries(claim_names, json_values))
 def test_a_forged_token_carries_the_claims_it_is_told_to(
     authorities: Authorities, trust: Trust, claims: dict[str, Any]

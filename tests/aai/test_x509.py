@@ -126,7 +126,7 @@ def test_a_host_certificate_names_its_addresses(authorities: Authorities) -> Non
     assert slash_name(certificate.subject) == "/DC=org/DC=datalake/O=hosts/CN=localhost"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     fqans=st.lists(fqan_texts, min_size=1, max_size=5),
     targets=st.lists(st.sampled_from(["a.example", "b.example"]), max_size=2),
@@ -163,7 +163,7 @@ def test_attribute_certificates_read_back_as_they_were_made(
     key.verify(parsed["signature"].native, info.dump(), padding.PKCS1v15(), hashes.SHA256())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     path_length=st.none() | st.integers(0, 10),
     policy=st.sampled_from(["full", "limited", "independent"]),

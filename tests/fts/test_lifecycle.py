@@ -280,4 +280,4 @@ class Jobs(RuleBasedStateMachine):
 
 def test_whatever_happens(tmp_path: Path) -> None:
     Jobs.directory = tmp_path
-    run_state_machine_as_test(Jobs, settings=settings(max_examples=40, stateful_step_count=30, deadline=None))
+    run_state_machine_as_test(Jobs, settings=settings(max_examples=40, stateful_step_count=30))

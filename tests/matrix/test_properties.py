@@ -160,7 +160,7 @@ def without_place(matrix: Matrix) -> Matrix:
 
 
 @given(matrices())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_what_is_dumped_loads_back(matrix: Matrix) -> None:
     loaded = parse(to_yaml(matrix), "/x/matrix.yaml")
     assert without_place(loaded) == matrix
@@ -170,7 +170,7 @@ def test_what_is_dumped_loads_back(matrix: Matrix) -> None:
 
 
 @given(matrices())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_link_is_missing_only_for_a_reason(matrix: Matrix) -> None:
     found = {(link.source.id, link.destination.id, link.auth): link for link in axes.links(matrix)}
     for source in matrix.endpoints:
@@ -186,7 +186,7 @@ def test_a_link_is_missing_only_for_a_reason(matrix: Matrix) -> None:
 
 
 @given(matrices())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_ids_are_unique_and_sorted(matrix: Matrix) -> None:
     every: list[Sequence[Cell | Link]] = [axes.cells(matrix), axes.links(matrix), axes.streamed_links(matrix)]
     for items in every:
@@ -212,7 +212,7 @@ def rses_in(items: Sequence[Cell | Link]) -> set[str]:
 
 
 @given(matrices())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_covers_stand_for_everything(matrix: Matrix) -> None:
     check_covers(axes.cells(matrix))
     check_covers(axes.links(matrix))
@@ -233,7 +233,7 @@ def check_covers(items: tuple[Item, ...]) -> None:
 
 
 @given(matrices(), st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_site_is_its_row_and_its_column(matrix: Matrix, data: st.DataObject) -> None:
     site = data.draw(st.sampled_from(matrix.sites))
     chosen = select(matrix, Selection(site=(site,)))
@@ -248,7 +248,7 @@ def test_a_site_is_its_row_and_its_column(matrix: Matrix, data: st.DataObject) -
 
 
 @given(matrices())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_an_issue_that_names_both_ends_matches_their_links(matrix: Matrix) -> None:
     for link in axes.links(matrix):
         issue = KnownIssue(

@@ -295,7 +295,6 @@ rows = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(tests=st.lists(rows, max_size=40))
 def test_every_result_that_is_not_green_is_attributed_once(tests: list[TestRow]) -> None:
     faults = blame(tests, ())
@@ -314,7 +313,6 @@ def test_every_result_that_is_not_green_is_attributed_once(tests: list[TestRow])
     assert len({fault.key for fault in faults}) == len(faults)
 
 
-@settings(deadline=None)
 @given(tests=st.lists(rows, max_size=30), dice=st.randoms(use_true_random=False))
 def test_the_order_of_results_does_not_matter(tests: list[TestRow], dice: random.Random) -> None:
     mixed = tests.copy()
@@ -322,7 +320,7 @@ def test_the_order_of_results_does_not_matter(tests: list[TestRow], dice: random
     assert {fault.key for fault in blame(tests, ())} == {fault.key for fault in blame(mixed, ())}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     sites=st.integers(5, 9),
     site=st.integers(0, 4),
