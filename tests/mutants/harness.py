@@ -35,6 +35,9 @@ LOGGER = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[2]
 
 _SECONDS_TO_ANSWER = 40
+_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+"""What a command begins with that is to end with this process, however that ends."""
+
 _SECONDS_TO_RUN = 240
 
 
@@ -267,7 +270,7 @@ class SmallLake:
             arguments = words[number + 1 :]
         with Path(plan["output"]).open("ab") as output:
             daemon = subprocess.Popen(
-                [*self._into_lake(), interpreter, str(program), *arguments],
+                [*_WITH_US, *self._into_lake(), interpreter, str(program), *arguments],
                 env=plan["environment"],
                 cwd=plan["working_directory"],
                 stdin=subprocess.DEVNULL,
