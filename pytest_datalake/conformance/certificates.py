@@ -148,7 +148,7 @@ _OVER_ALL = {
     "proxy-path-length",
     "revoked-certificate",
 }
-"""Tried over root and gsiftp in every run; the others in a full one alone, for each of their logins is dear."""
+"""Tried over root and gsiftp in every run; the others only in a full one: each of their logins is dear."""
 
 
 def _over_all(case: Case) -> Case:
