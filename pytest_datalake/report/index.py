@@ -7,10 +7,11 @@ and the list of results are drawn by the script, out of a packed table of all re
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pytest_datalake.report.downtimes import downtimes
-from pytest_datalake.report.evidence_data import data, endpoints_of
+from pytest_datalake.report.evidence_data import SIZE_LIMIT, data, endpoints_of
 from pytest_datalake.report.fault_cards import cards
 from pytest_datalake.report.known_issues import known_issues
 from pytest_datalake.report.page import lasted, render
@@ -37,6 +38,9 @@ SCRIPTS = (
     "results.js",
     "main.js",
 )
+PAGE_LIMIT = 1_000_000
+"""Bytes of the whole page, as far as leaving texts out goes."""
+
 FAULTS_SHOWN = 24
 OTHERS_SHOWN = 100
 LINKS_SHOWN = 20
@@ -73,7 +77,8 @@ def page(results: Results, verdict: Verdict, change: CoverageChange, history: Hi
     clear = [card for card in faults if not card.unclear]
     others = [*clear[FAULTS_SHOWN:], *(card for card in faults if card.unclear)]
     unsteady = [link for link in history.links if link.days30 is not None and link.days30 < 1]
-    return render(
+    draw = partial(
+        render,
         "index.html.j2",
         styles=("base.css", "index.css"),
         scripts=SCRIPTS,
@@ -96,8 +101,9 @@ def page(results: Results, verdict: Verdict, change: CoverageChange, history: Hi
         downtimes=downtimes(results.tests, run.downtimes, run.started),
         trend=trend,
         met=met(results.tests),
-        data=data(results.tests, endpoints, _experiments(run), extra),
     )
+    room = PAGE_LIMIT - len(draw(data="").encode("utf-8"))
+    return draw(data=data(results.tests, endpoints, _experiments(run), extra, min(room, SIZE_LIMIT)))
 
 
 def _experiments(run: RunRow) -> dict[str, str]:

@@ -14,21 +14,23 @@ _WIDTH, _HEIGHT = 4, 22
 
 def trend(entry: Availability) -> Markup:
     """A bar a day; days on which something was unavailable also differ in form, not in colour alone."""
-    bars = []
+    bars: dict[str, str] = {}
+
+    def draw(kind: str, left: int, top: int, height: int) -> None:
+        bars[kind] = bars.get(kind, "") + f"M{left} {top}h{_WIDTH}v{height}h-{_WIDTH}z"
+
     for number, day in enumerate(entry.days):
         left = number * (_WIDTH + 1)
         if day.availability is None:
-            bars.append(f'<rect class="none" x="{left}" y="{_HEIGHT - 2}" width="{_WIDTH}" height="2"/>')
+            draw("none", left, _HEIGHT - 2, 2)
             continue
         height = max(2, round(_HEIGHT * day.availability))
-        kind = "good" if day.availability >= 1 else "part"
         if height < _HEIGHT:
-            bars.append(f'<rect class="lost" x="{left}" y="0" width="{_WIDTH}" height="{_HEIGHT - height}"/>')
-        bars.append(
-            f'<rect class="{kind}" x="{left}" y="{_HEIGHT - height}" width="{_WIDTH}" height="{height}"/>'
-        )
+            draw("lost", left, 0, _HEIGHT - height)
+        draw("good" if day.availability >= 1 else "part", left, _HEIGHT - height, height)
     if not bars:
         return Markup("")
+    paths = "".join(f'<path class="{kind}" d="{path}"/>' for kind, path in bars.items())
     width = len(entry.days) * (_WIDTH + 1) - 1
     tested = [day for day in entry.days if day.availability is not None]
     spoken = (
@@ -36,5 +38,5 @@ def trend(entry: Availability) -> Markup:
     )
     return Markup(  # noqa: S704  # numbers and fixed words
         f'<svg class="trend" viewBox="0 0 {width} {_HEIGHT}" width="{width}" height="{_HEIGHT}" role="img" '
-        f'aria-label="{spoken}">{"".join(bars)}</svg>'
+        f'aria-label="{spoken}">{paths}</svg>'
     )

@@ -95,8 +95,11 @@ class WholeLake:
         """The rows of the tests of a run that is green."""
         output, _ = process.communicate(timeout=240)
         assert process.returncode == 0, output
-        rows = map(json.loads, (self.home / "reports/results.jsonl").read_text().splitlines())
-        return [row for row in rows if row["type"] == "test"]
+        return [row for row in self.rows() if row["type"] == "test"]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """What the last run has written so far."""
+        return [json.loads(line) for line in (self.home / "reports/results.jsonl").read_text().splitlines()]
 
     def kill_when(self, ready: Callable[[], bool], process: subprocess.Popen[str]) -> list[psutil.Process]:
         """SIGKILL for pytest alone, as soon as something is the case; what ran for the lake then."""
@@ -166,13 +169,9 @@ def elsewhere(lake: WholeLake) -> Path:
 
 
 def test_suites_are_green_on_a_lake_elsewhere(lake: WholeLake, elsewhere: Path) -> None:
-    tests = ("suites/access/test_files.py", "suites/authorisation", "suites/transfer/test_links.py")
-    services = (
-        "suites/fts/test_links.py",
-        "suites/fts/test_service.py",
-        "suites/rucio/test_accounts.py",
-        RULES,
-    )
+    authorisation = (f"suites/authorisation/test_{name}.py" for name in ("areas", "credentials"))
+    tests = ("suites/access/test_files.py", *authorisation, "suites/transfer/test_links.py")
+    services = ("suites/fts/test_links.py", "suites/fts/test_service.py", "suites/rucio/test_accounts.py")
     ledger = lake.home / "ledger"
     every = ("--cells", "smoke", "--allow-disruptive", "-k", "not large and not size and not revoked")
     rows = lake.finish(lake.start(*tests, *services, RULES, *every, matrix=elsewhere, state=ledger))
@@ -201,6 +200,7 @@ def test_killed_run_leaves_no_job_no_rule_and_no_file(lake: WholeLake, elsewhere
 
     lake.kill_when(all_is_asked_for, killed)
     assert lake.files()
+    run_id = lake.rows()[0]["run_id"]
     lake.finish(lake.start(STAT, "--cells", "smoke", matrix=elsewhere, state=ledger))
     assert not list(lake.temporary.glob("pytest-datalake-*"))
     matrix = load(elsewhere)
@@ -217,7 +217,7 @@ def test_killed_run_leaves_no_job_no_rule_and_no_file(lake: WholeLake, elsewhere
             timeout=30,
         )
         deadline = time.monotonic() + _SECONDS
-        while rucio.names(name, "pytest-datalake/*"):
+        while rucio.names(name, f"pytest-datalake/{run_id}/*"):
             assert time.monotonic() < deadline, "Rucio keeps names of the killed run"
     assert not lake.files()
 

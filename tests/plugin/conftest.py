@@ -86,6 +86,9 @@ def test_upload(storage, test_file, evidence):
 
 __all__ = ["load"]  # C extensions survive runs in this process only when they were loaded before
 
+PATIENCE = 240.0
+"""Seconds until a run that has started must have done something, or ended, on a machine that is busy."""
+
 SUITES = Path(__file__).parents[2] / "suites"
 
 
@@ -161,12 +164,12 @@ class Playground:
     def run(self, *arguments: str, last: list[str] | None = None) -> Ran:
         """Run pytest on the suites, or on what is named; ``last`` overrules our own arguments."""
         shutil.rmtree(self.path / "reports", ignore_errors=True)
-        done = self._pytester.run(*self.command(*arguments), *(last or []), timeout=90)
+        done = self._pytester.run(*self.command(*arguments), *(last or []), timeout=PATIENCE)
         return self.ran(int(done.ret), done.outlines, done.errlines)
 
     def plain(self, *arguments: str) -> Ran:
         """Run pytest without any option of ours."""
-        done = self._pytester.run(sys.executable, "-m", "pytest", *arguments, timeout=90)
+        done = self._pytester.run(sys.executable, "-m", "pytest", *arguments, timeout=PATIENCE)
         return self.ran(int(done.ret), done.outlines, done.errlines)
 
     def ran(self, code: int, lines: list[str], errors: list[str]) -> Ran:
@@ -195,7 +198,7 @@ class Playground:
         pipe = os.open(self.path / name, os.O_RDONLY | os.O_NONBLOCK)
         handle = os.pidfd_open(process.pid)
         try:
-            ready, _, _ = select.select([pipe, handle], [], [], 60)
+            ready, _, _ = select.select([pipe, handle], [], [], PATIENCE)
         finally:
             os.close(pipe)
             os.close(handle)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.plugin.conftest import matrix_of, rse
+from tests.plugin.conftest import PATIENCE, matrix_of, rse
 
 if TYPE_CHECKING:
     import subprocess
@@ -43,7 +43,7 @@ def begin(playground: Playground, *arguments: str) -> subprocess.Popen[bytes]:
 
 
 def end(playground: Playground, process: subprocess.Popen[bytes]) -> Ran:
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=PATIENCE)
     return playground.ran(process.returncode, output.decode().splitlines(), errors.decode().splitlines())
 
 

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from pytest_datalake.lake.running import adopt
+from tests.plugin.conftest import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +104,7 @@ def test_killed_runs_leave_nothing_on_a_lake_that_lives_on(playground: Playgroun
     playground.matrix(LAKE)
     datalake = [sys.executable, "-m", "pytest_datalake.cli"]
     where = ["--matrix", str(playground.path / "matrix.yaml"), "--state-dir", str(state_dir)]
-    subprocess.run([*datalake, "up", *where], check=True, capture_output=True, timeout=90)
+    subprocess.run([*datalake, "up", *where], check=True, capture_output=True, timeout=PATIENCE)
     os.mkfifo(playground.path / "begun")
     for number in (signal.SIGKILL, signal.SIGTERM):
         playground.suite(BLOCKING)
@@ -111,7 +112,7 @@ def test_killed_runs_leave_nothing_on_a_lake_that_lives_on(playground: Playgroun
         playground.wait_for("begun", process)
         assert files(state_dir)
         process.send_signal(number)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=PATIENCE)
         _, alive = psutil.wait_procs(playground.processes(), timeout=40)
         assert not alive, output.decode()
     assert process.returncode == 2, output.decode()
@@ -127,7 +128,7 @@ def test_killed_runs_leave_nothing_on_a_lake_that_lives_on(playground: Playgroun
     verdict = json.loads((playground.path / "reports" / "verdict.json").read_text())
     assert [line.rpartition(": ")[2] for line in verdict["crashes"]] == ["killed by SIGSEGV"]
     status = subprocess.run(
-        [*datalake, "status", "--json", *where], check=True, capture_output=True, timeout=60
+        [*datalake, "status", "--json", *where], check=True, capture_output=True, timeout=PATIENCE
     )
     assert list(json.loads(status.stdout)["sites"]) == ["COMO"]
 
@@ -139,7 +140,7 @@ def test_control_c_while_the_lake_comes_up_leaves_nothing(playground: Playground
     assert process.stdout is not None
     assert any(b"starting 1 RSEs" in line for line in process.stdout)
     os.killpg(process.pid, signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2, output + errors
     assert not state_dir.exists()
 

@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from pytest_datalake.errors import UsageError
+from pytest_datalake.report import index
 from pytest_datalake.report.build import make
 from pytest_datalake.report.results import ResultsFile
 from pytest_datalake.report.rows import OUTCOMES, KnownIssueRow, RunRow, TestRow
@@ -129,6 +130,20 @@ def test_scattered_failures_do_not_hide_the_faults(tmp_path: Path, broken_run: l
     assert "too little else did" not in cards
     shown = [int(number) for number in re.findall(r'data-fault="(\d+)"', cards + others)]
     assert sorted(shown) == list(range(len(verdict.faults)))
+
+
+def test_long_texts_are_left_out_rather_than_growing_the_page(
+    tmp_path: Path, broken_run: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, broken_run)
+    make([path], tmp_path)
+    limit = (tmp_path / "index.html").stat().st_size - 3_000
+    monkeypatch.setattr(index, "PAGE_LIMIT", limit)
+    make([path], tmp_path)
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert len(text.encode()) <= limit
+    head, _ = unpack(text)
+    assert head["count"] == len(broken_run) - 2
 
 
 def test_hostile_texts_stay_texts(tmp_path: Path, green_run: list[Row]) -> None:

@@ -9,6 +9,9 @@ Written for XRootD 5.5 and what its documentation leaves open:
 * XRootD cannot be bound to one address: it listens on all of them.
 * Third-party copies over root go without delegation: the destination pulls as the site's robot, and the
   source lets it in by the one-time key that the user's own, authorised open left there.
+* Each server is held to one processor. A client that breaks off during its TLS handshake wakes the thread
+  that serves it and the one that polls; running at once, they can give a connection to two threads, of which
+  the server dies by SIGSEGV (xrootd#1928, fixed in 5.5.4; xrootd#2226). On one processor they take turns.
 * Revocation lists are configured as a careful site would, and read (``-d:3`` shows it); still XRootD 5.5.3
   lets proxies of revoked certificates in, with every value of ``-crl`` and ``crlcheck``. Over root the
   entries of a list are never marked valid (XrdCryptosslX509Crl.cc, LoadCache); davs makes a TLS context of
@@ -17,7 +20,9 @@ Written for XRootD 5.5 and what its documentation leaves open:
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import sqlite3
 import time
 from base64 import encodebytes
@@ -35,6 +40,8 @@ PREFIX = "/{vo}"
 
 ANY_AUDIENCE = "https://wlcg.cern.ch/jwt/v1/any"
 """WLCG Common JWT Profiles 1.2, "aud": a token for every service."""
+
+_PROCESSORS = itertools.cycle(sorted(os.sched_getaffinity(0)))
 
 _UNTIL_KEYS_EXPIRE = 30 * 86_400
 
@@ -153,6 +160,7 @@ def prepare(plan: RsePlan) -> tuple[Process, ...]:
             name="xrootd",
             # without -s it writes a file into /tmp, whatever all.pidpath says
             command=(
+                *("taskset", "--cpu-list", str(next(_PROCESSORS))),
                 *(xrootd, "-I", "v4", "-c", str(configuration), "-l", str(log)),
                 *("-s", str(directory / "admin" / "xrootd.pid")),
             ),
