@@ -132,7 +132,7 @@ USERS = (
         in_handshake=True, forged=False),
 )  # fmt: skip
 
-_BY_GRIDFTP = {
+_OVER_ALL = {
     "voms-member-reads",
     "voms-member-writes",
     "voms-none",
@@ -148,14 +148,14 @@ _BY_GRIDFTP = {
     "proxy-path-length",
     "revoked-certificate",
 }
-"""Tried over gsiftp in every run; the others only in a full one, for a GridFTP login takes over a second."""
+"""Tried over root and gsiftp in every run; the others only in a full one: each of their logins is dear."""
 
 
 def _over_all(case: Case) -> Case:
-    protocols: tuple[Protocol, ...] = ("davs", "root")
-    if case.id in _BY_GRIDFTP:
-        return replace(case, auth="x509-voms", protocols=(*protocols, "gsiftp"))
-    return replace(case, auth="x509-voms", protocols=protocols, only_in_full=("gsiftp",))
+    dear: tuple[Protocol, ...] = ("root", "gsiftp")
+    if case.id in _OVER_ALL:
+        return replace(case, auth="x509-voms", protocols=("davs", *dear))
+    return replace(case, auth="x509-voms", only_in_full=dear)
 
 
 CERTIFICATES = (
