@@ -76,6 +76,7 @@ def test_end_of_the_rule_frees_the_file(link, rucio, registered, add_rule, rule_
     assert source.stored.storage.exists(source.stored.path), "the source was deleted, too"
 
 
+@pytest.mark.requirement("stuck-rule-says-why")
 @pytest.mark.links(cover="smoke")
 @pytest.mark.cost(size="64 KiB")
 def test_rule_that_cannot_be_satisfied_says_why(link, rucio, registered, add_rule, rule_ends):
