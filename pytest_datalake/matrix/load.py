@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_datalake.errors import UsageError
-from pytest_datalake.matrix import axes
+from pytest_datalake.matrix import axes, routes
 from pytest_datalake.matrix.checks import check
 from pytest_datalake.matrix.known_issues import fits
 from pytest_datalake.matrix.resolve import resolve
@@ -103,7 +103,7 @@ def _matches_without_cell(matrix: Matrix) -> list[Steps]:
     if not entries:
         return []
     cells = axes.cells(matrix)
-    links = (*axes.links(matrix), *axes.streamed_links(matrix))
+    links = (*axes.links(matrix), *axes.streamed_links(matrix), *routes.rule_links(matrix))
     return [
         steps
         for steps, entry in entries
