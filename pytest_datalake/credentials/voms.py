@@ -128,6 +128,8 @@ def _end(proxy: Path) -> float:
         chain = certificates_from_pem(proxy.read_bytes())
     except OSError as error:
         raise EngineError(f"the proxy {proxy} cannot be read: {error.strerror}") from error
+    except EngineError as error:
+        raise EngineError(f"the proxy {proxy} cannot be used: {error}") from error
     return min(one.not_valid_after_utc.timestamp() for one in chain)
 
 

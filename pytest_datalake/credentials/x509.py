@@ -117,7 +117,7 @@ def certificates_from_pem(text: bytes) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(text)
     except ValueError as error:
-        raise EngineError(f"a certificate in PEM form is needed: {error}") from error
+        raise EngineError("a certificate in PEM form is needed, and this file holds none") from error
 
 
 def slash_name(name: x509.Name) -> str:

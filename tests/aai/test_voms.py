@@ -79,6 +79,13 @@ def test_a_ready_proxy_that_is_not_there_is_named(tmp_path: Path) -> None:
         ends_at(Path("/nonexistent/proxy"), tmp_path)
 
 
+def test_a_ready_proxy_that_is_none_is_named(tmp_path: Path) -> None:
+    proxy = tmp_path / "proxy"
+    proxy.write_text("not this")
+    with pytest.raises(EngineError, match=r"the proxy .*/proxy cannot be used: a certificate in PEM form"):
+        ends_at(proxy, tmp_path)
+
+
 LAKE = """\
 version: 1
 vo: escape

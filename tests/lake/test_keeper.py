@@ -175,6 +175,7 @@ def test_a_daemon_that_crashes_is_started_again_three_times(
             daemons["one"] = started_after(state, "one", before)
     everything = watch(keeper, daemons["two"])
     assert "one crashed 4 times and is not started again" in said_by_keeper(state, "4 times")
+    eventually(lambda: read_json(state.record)["processes"]["one"]["ended"])  # written after it was said
     one, two = (read_json(state.record)["processes"][name] for name in ("one", "two"))
     assert one["pid"] == before[-1]
     assert one["ended"] == "killed by SIGFPE"

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_datalake.lake.pki import Authorities
 from tests.plugin.conftest import HEAD, LAKE, UPLOAD, matrix_of, rse
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.plugin.conftest import Playground, Ran
 
 HEAVY = {"yaml", "pydantic", "jinja2", "cryptography", "joserfc", "hypothesis", "rucio", "gfal2", "psutil"}
@@ -109,7 +112,9 @@ DEAD = """
 """
 
 
-def test_dead_door_fails_in_bounded_time(playground: Playground) -> None:
+def test_dead_door_fails_in_bounded_time(playground: Playground, tmp_path: Path) -> None:
+    authorities = Authorities.create(tmp_path / "authorities", vo="escape", issuer="https://localhost/")
+    (playground.path / "lofar.proxy").write_bytes(authorities.proxy(*authorities.issue_user("lofar")))
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     playground.matrix(matrix_of(rse("alpha"), tail=DEAD.format(port=port)))
