@@ -5,6 +5,8 @@ import pytest
 pytestmark = [pytest.mark.capability("transfer"), pytest.mark.layer("fts")]
 
 NOWHERE = "davs://storage-of-nobody.invalid:1"
+BANNED = "davs://storage-that-is-banned.invalid:1"
+"""Nobody else asks for it: other tests run at the same time."""
 
 
 def test_user_is_known_by_certificate_and_by_token(transfer_manager, identities):
@@ -46,15 +48,15 @@ def test_banned_storage_is_refused_until_the_ban_is_lifted(
 ):
     client = transfer_manager.as_user(identities.members[0], "x509-voms")
     with refused("denied"):
-        client.ban(NOWHERE)
-    fts_administrator.ban(NOWHERE)
-    assert client.banned()[NOWHERE] == "CANCEL"
+        client.ban(BANNED)
+    fts_administrator.ban(BANNED)
+    assert client.banned()[BANNED] == "CANCEL"
     with refused("denied"):
-        client.submit([a_transfer(NOWHERE)], job_metadata=transfer_manager.metadata)
-    fts_administrator.ban(NOWHERE, status="wait", allow_submit=True)
-    job_id = client.submit([a_transfer(NOWHERE)], job_metadata=transfer_manager.metadata)
+        client.submit([a_transfer(BANNED)], job_metadata=transfer_manager.metadata)
+    fts_administrator.ban(BANNED, status="wait", allow_submit=True)
+    job_id = client.submit([a_transfer(BANNED)], job_metadata=transfer_manager.metadata)
     assert client.job(job_id).files[0].state == "ON_HOLD"
-    fts_administrator.unban(NOWHERE)
-    assert NOWHERE not in client.banned()
+    fts_administrator.unban(BANNED)
+    assert BANNED not in client.banned()
     assert client.job(job_id).files[0].state != "ON_HOLD"
     client.cancel(job_id)
