@@ -7,6 +7,8 @@ what a death costs.
 from __future__ import annotations
 
 import contextlib
+import os
+import select
 import subprocess
 import time
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from pytest_datalake.errors import EngineError
-from pytest_datalake.lake.keeper import answers, last_words
+from pytest_datalake.lake.keeper import answers, last_words, session_of
 from pytest_datalake.lake.state import StateDirectory, read_json
 
 if TYPE_CHECKING:
@@ -23,6 +25,29 @@ if TYPE_CHECKING:
 
 _SECONDS = 60
 _PAUSE = 0.05
+
+
+def end_at_once(pid: int) -> None:
+    """Send SIGKILL to a process that leads a session and to all that it started; wait until they have ended.
+
+    What it starts while it dies is ended, too: a worker born in that moment would keep its port open.
+    """
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        _kill([process, *process.children(recursive=True)])
+    _kill([one for one in psutil.process_iter() if session_of(one) == pid])
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    with contextlib.ExitStack() as lives:
+        watched = []
+        for one in processes:
+            with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+                watched.append(os.pidfd_open(one.pid))
+                lives.callback(os.close, watched[-1])
+                one.kill()
+        for life in watched:  # readable when the process has ended, even if nobody has waited for it
+            select.select([life], [], [], _SECONDS)
 
 
 class Services:
@@ -46,13 +71,7 @@ class Services:
 
     def kill(self, name: str) -> None:
         """End a service, and all that it started, at once."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process = psutil.Process(self.pid(name))
-            tree = [process, *process.children(recursive=True)]
-            for one in tree:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    one.kill()
-            psutil.wait_procs(tree, timeout=_SECONDS)
+        end_at_once(self.pid(name))
         if name in self._again:
             self._again[name].wait()
 

@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from pytest_datalake.clients.fts import FtsClient
-from pytest_datalake.clients.rucio import Login, Rucio
+from pytest_datalake.clients.rucio import Rucio
+from pytest_datalake.clients.rucio_login import Login
 from pytest_datalake.matrix.load import load
 
 if TYPE_CHECKING:

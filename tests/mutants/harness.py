@@ -23,6 +23,7 @@ import pytest
 from pytest_datalake.lake import composition
 from pytest_datalake.lake.keeper import answers
 from pytest_datalake.lake.pki import Authorities
+from pytest_datalake.lake.revival import end_at_once
 from pytest_datalake.matrix.load import load
 
 if TYPE_CHECKING:
@@ -238,9 +239,7 @@ class SmallLake:
 
     def stop_service(self, name: str) -> None:
         """End a service at once."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            service = psutil.Process(self._services.get(name) or self._status["services"][name]["pid"])
-            _end([service, *service.children(recursive=True)], signal.SIGKILL)
+        end_at_once(self._services.get(name) or self._status["services"][name]["pid"])
         self._changes[name] = None
 
     def change_services(self, changes: dict[str, str]) -> None:

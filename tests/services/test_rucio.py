@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from rucio.common.exception import DatabaseException
 
 from pytest_datalake.capabilities.sweep import sweep_catalogue
 from pytest_datalake.clients.rucio import File
+from pytest_datalake.clients.rucio_login import answers
 from pytest_datalake.errors import ServiceError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pytest_datalake.clients.rucio import Rucio
-
     from .conftest import RucioLake
 
 OURS = "pytest-datalake/20260101t000000-000000"
@@ -61,9 +59,7 @@ def test_rucio_serves_its_own_client_and_says_what_runs(rucio_lake: RucioLake) -
     assert rucio_lake.log_in("robot", "x509").account == "root"
 
 
-def test_nothing_registered_is_lost_when_the_database_is_killed(
-    rucio_lake: RucioLake, answers_again: Callable[[Rucio], None]
-) -> None:
+def test_nothing_registered_is_lost_when_the_database_is_killed(rucio_lake: RucioLake) -> None:
     rucio = rucio_lake.log_in()
     registered = [missing_file(f"registered-{number}") for number in range(50)]
     rucio.add_files("COMO-A", registered)
@@ -75,8 +71,14 @@ def test_nothing_registered_is_lost_when_the_database_is_killed(
     assert time.monotonic() - started < 60
     assert fault.value.service == "rucio"
     rucio_lake.start_again("postgresql")
-    answers_again(rucio)
+    rucio_lake.wait_until_rucio_answers()
     assert len(rucio.replicas([one.did for one in registered])) == 50
+
+
+def test_a_fault_of_the_database_shows_no_token() -> None:
+    said = "Details: gone\n[SQL: SELECT 1]\n[parameters: {'token_1': 'ska-ska-unknown-4714'}]"
+    with pytest.raises(ServiceError, match=r"Details: gone$"), answers("https://rucio.example", "log in"):
+        raise DatabaseException(said)
 
 
 def test_the_sweep_leaves_neither_rules_nor_replicas_of_a_run(rucio_lake: RucioLake) -> None:
