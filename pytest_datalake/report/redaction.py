@@ -18,6 +18,7 @@ _SECRETS = re.compile(
     r"|(?<=[Ss]ignature=)[^\s'\",;&]+"
     r"|(?<=client_secret=)[^\s'\",;&]+|(?<=access_token=)[^\s'\",;&]+|(?<=password=)[^\s'\",;&]+"
     r"|(?<=X-Rucio-Auth-Token: )\S+"
+    r"|(?<=-unknown-)[0-9a-f]{32}\b"  # ACCOUNT-USER-unknown-UUID: a token of Rucio's
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)",  # RFC 3986, 3.2.1: user:password@host
     re.DOTALL,
 )
