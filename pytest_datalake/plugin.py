@@ -14,6 +14,7 @@ from pytest_datalake.fixtures.apart import lake_apart
 from pytest_datalake.fixtures.broker import broker
 from pytest_datalake.fixtures.conformance import attempt
 from pytest_datalake.fixtures.conformance_copies import attempt_copy
+from pytest_datalake.fixtures.door_apart import attempt_apart
 from pytest_datalake.fixtures.evidence import client_crashes, evidence
 from pytest_datalake.fixtures.forged import (
     expired_proxy,
@@ -70,6 +71,7 @@ __all__ = [
     "arrived_at",
     "at_once",
     "attempt",
+    "attempt_apart",
     "attempt_copy",
     "broker",
     "by_fts",

@@ -217,7 +217,7 @@ def _cases() -> str:
                 case.clause,
                 f"`{case.auth}`",
                 ", ".join((*case.protocols, *(f"({name})" for name in case.only_in_full))),
-                ", ".join((*(["forged"] if case.forged else []), *(f"not at {name}" for name in case.kills))),
+                ", ".join((*["forged"][: case.forged], *(f"at {name}: apart" for name in case.kills))),
             )
             for case in cases
         ]

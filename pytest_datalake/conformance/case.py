@@ -172,7 +172,7 @@ class Case:
         protocols: over which it is tried.
         only_in_full: further ones, over which it is tried when every cell is asked for.
         forged: no real authority would give out the credential.
-        kills: technologies of which a known version dies of it, so that it is not tried at their doors.
+        kills: technologies of which a known version dies of it: there it is tried at a door apart.
         before: what comes first, over the same connection; over davs alone.
         after_its_end: the token was shown before, and is tried again when it has ended.
         in_handshake: a door may also refuse by ending the connection while the credential is shown.

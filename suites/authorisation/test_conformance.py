@@ -19,6 +19,13 @@ def test_case(case, attempt):
     assert not wrong, wrong
 
 
+@pytest.mark.needs("embedded")
+@pytest.mark.disruptive
+def test_case_that_has_killed_doors(case, attempt_apart):
+    wrong = attempt_apart(case)
+    assert not wrong, wrong
+
+
 @pytest.mark.requires("transfer")
 @pytest.mark.links(cover="turns")
 def test_copy(case, attempt_copy):

@@ -89,6 +89,12 @@ def test_every_case_is_tried_in_the_nightly(case: Case, planning: Planning) -> N
     assert set(turns) <= set(cells_of(case, planning, "full"))
 
 
+def test_a_case_that_kills_a_door_is_tried_at_one_technology_apart() -> None:
+    killers = [case for case in CASES if case.kills]
+    assert [case.kills for case in killers] == [("xrootd",), ("xrootd",)]
+    assert all(case.protocols == ("davs",) and case.forged for case in killers)
+
+
 @pytest.mark.parametrize("case", COPIES, ids=lambda case: case.id)
 def test_every_case_of_copies_is_tried_in_the_nightly(case: CopyCase, planning: Planning) -> None:
     links = planning.links_of(case, planning.selected.links, "turns")

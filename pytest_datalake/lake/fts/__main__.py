@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from pytest_datalake.lake.fts import NAME
 from pytest_datalake.lake.fts.config import Settings
 from pytest_datalake.lake.fts.nursery import Nursery
-from pytest_datalake.lake.privileges import drop_privileges
+from pytest_datalake.lake.privileges import drop_privileges, load_whole
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -34,7 +34,7 @@ def main() -> None:
     password = Path(settings.broker_password_file).read_text() if settings.broker_password_file else ""
     keys = {storage: json.loads(Path(path).read_text()) for storage, path in settings.object_stores.items()}
     with FtsServer(settings) as server:
-        _load_late_modules()
+        load_whole("cryptography", "joserfc", "stomp", "pytest_datalake.credentials")
         drop_privileges(settings.uid, settings.gid)
         server.service = service = Service(settings, nursery, keys, broker_password=password)
         service.start(delegated)
@@ -44,16 +44,6 @@ def main() -> None:
         finally:
             service.stop()
             nursery.close()
-
-
-def _load_late_modules() -> None:
-    """Load what requests will need, while the package can still be read."""
-    import cryptography.hazmat.primitives.asymmetric.rsa
-    import cryptography.x509  # noqa: F401
-    import joserfc.jwt  # noqa: F401
-    import stomp  # noqa: F401
-
-    import pytest_datalake.credentials.holder  # noqa: F401
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -13,7 +13,7 @@ from pytest_datalake.lake.iam import NAME
 from pytest_datalake.lake.iam.config import Settings
 from pytest_datalake.lake.iam.server import IamServer
 from pytest_datalake.lake.iam.service import Iam
-from pytest_datalake.lake.privileges import drop_privileges
+from pytest_datalake.lake.privileges import drop_privileges, load_whole
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -32,6 +32,7 @@ def main() -> None:
         else (b"", b"")
     )
     with IamServer(settings) as server:
+        load_whole("cryptography", "joserfc")
         drop_privileges(settings.uid, settings.gid)
         iam = Iam(settings, signing_keys, voms)
         server.serve(iam)
