@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 OURS = "pytest-datalake/20260101t000000-000000"
 
+DAEMONS = 19
+"""Threads of Rucio's that have a heartbeat."""
+
+LONGER_THAN_A_CYCLE = 5
+"""Seconds."""
+
 
 def missing_file(name: str) -> File:
     return File(scope="ska", name=f"pytest-datalake/x/{name}", size=10, adler32="00000001")
@@ -73,6 +79,22 @@ def test_nothing_registered_is_lost_when_the_database_is_killed(rucio_lake: Ruci
     rucio_lake.start_again("postgresql")
     rucio_lake.wait_until_rucio_answers()
     assert len(rucio.replicas([one.did for one in registered])) == 50
+
+
+def test_every_daemon_outlives_its_database(rucio_lake: RucioLake) -> None:
+    rucio, until = rucio_lake.log_in(), time.monotonic() + 60
+    while len(daemons := rucio_lake.heartbeats().keys()) < DAEMONS:
+        assert time.monotonic() < until, ", ".join(sorted(daemons))
+    rucio_lake.kill("postgresql")
+    until = time.monotonic() + LONGER_THAN_A_CYCLE
+    while time.monotonic() < until:
+        with pytest.raises(ServiceError):
+            rucio.whoami()
+    rucio_lake.start_again("postgresql")
+    rucio_lake.wait_until_rucio_answers()
+    then, until = rucio_lake.heartbeats(), time.monotonic() + 60
+    while silent := {name for name in daemons if rucio_lake.heartbeats().get(name) == then.get(name)}:
+        assert time.monotonic() < until, silent
 
 
 def test_a_fault_of_the_database_shows_no_token() -> None:

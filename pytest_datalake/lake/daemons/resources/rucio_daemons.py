@@ -10,18 +10,21 @@ import os
 import signal
 import sys
 import threading
+import time
 from datetime import datetime
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 from rucio_start import fill_catalogue, wait_for_database  # isort: skip  # sets up logging
 
+from rucio.common.exception import DatabaseException
 from rucio.core import request
 from rucio.daemons import common
 from rucio.db.sqla.constants import RequestState
 from rucio.db.sqla.models import Heartbeat, Request
 from rucio.db.sqla.session import transactional_session
 from sqlalchemy import delete, update
+from sqlalchemy.exc import SQLAlchemyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("rucio_daemons")
 
 _POLLER = "conveyor-poller"
+_OUTAGE_PAUSE = 0.5
+"""Seconds."""
 _LONG_AGO = datetime(2000, 1, 1)  # noqa: DTZ001  # Rucio keeps UTC without saying so
 
 
@@ -65,6 +70,30 @@ def mark_briefly(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 request.get_and_mark_next = mark_briefly(request.get_and_mark_next)
+
+
+def through_outages(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A heartbeat that waits where the database is away.
+
+    Rucio catches what goes wrong in a cycle, but not in the heartbeat between two of them: the daemon ends,
+    and is started again where each is a process of its own. Here a thread would be missing without a word.
+    """
+
+    @wraps(function)
+    def wrapper(*args: object, **kwargs: object) -> object:
+        while True:
+            try:
+                return function(*args, **kwargs)
+            except (DatabaseException, SQLAlchemyError) as error:
+                logger.warning(
+                    "no heartbeat of %s: %s", threading.current_thread().name, type(error).__name__
+                )
+                time.sleep(_OUTAGE_PAUSE)
+
+    return wrapper
+
+
+common.HeartbeatHandler.live = through_outages(common.HeartbeatHandler.live)
 
 from rucio.daemons.abacus import account as account_usage  # noqa: E402
 from rucio.daemons.abacus import collection_replica, rse  # noqa: E402
