@@ -185,7 +185,7 @@ class SmallLake:
 
     def kill(self, rse: str) -> None:
         """End the daemon at once."""
-        _end(self._tree(rse), signal.SIGKILL)
+        end_at_once(self._running[self._daemon(rse)].pid)
 
     def freeze(self, rse: str) -> None:
         """Stop the daemon where it is; the kernel goes on accepting connections for it."""
@@ -387,7 +387,7 @@ class SmallLake:
 
     def _forget(self, rse: str, daemon: subprocess.Popen[bytes]) -> None:
         if daemon.poll() is None:
-            _end(self._tree(rse), signal.SIGKILL)
+            self.kill(rse)
         daemon.wait()
 
 
@@ -403,20 +403,6 @@ def _watched(pid: int) -> Iterator[int]:
         yield life
     finally:
         os.close(life)
-
-
-def _end(processes: list[psutil.Process], number: int) -> None:
-    """Signal processes and wait until they have ended."""
-    with contextlib.ExitStack() as lives:
-        watched = []
-        for process in processes:
-            with contextlib.suppress(ProcessLookupError):
-                watched.append(lives.enter_context(_watched(process.pid)))
-        for process in processes:
-            _signal(process, number)
-        for life in watched:
-            ended, _, _ = select.select([life], [], [], _SECONDS_TO_ANSWER)
-            assert ended, "a daemon did not end"
 
 
 def _signal(process: psutil.Process, number: int) -> None:
