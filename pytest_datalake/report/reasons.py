@@ -130,8 +130,8 @@ _OF_COPIES: tuple[_Rule, ...] = (
         "the active end answered, and does not do this third-party copy",
         (
             "The active end (the destination of a pull, the source of a push) got a COPY request and turned "
-            "it down. Does it do third-party copies over HTTP? In XRootD the configuration needs the line "
-            "“http.exthandler xrdtpc libXrdHttpTPC.so”, and the log of its start says whether that was loaded. "
+            "it down. Does it do third-party copies over HTTP? XRootD needs in its configuration "
+            "“http.exthandler xrdtpc libXrdHttpTPC.so”; the log of its start says whether that was loaded. "
             "If it was, look in its log at the time given for the header that it rejects."
         ),
     ),
