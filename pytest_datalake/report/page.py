@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
+from pytest_datalake.report.over_time import first_day
 from pytest_datalake.report.redaction import without_secrets
 from pytest_datalake.report.signs import GLYPHS, LETTERS, MEANINGS
 
@@ -92,6 +93,11 @@ def several(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
+def file_name(path: str) -> str:
+    """The name of a file, without where it was on the tester's machine."""
+    return path.replace("\\", "/").rpartition("/")[2]
+
+
 def _time(text: str) -> datetime | None:
     try:
         time = datetime.fromisoformat(text)
@@ -115,6 +121,8 @@ def _environment() -> Environment:
         "percent": percent,
         "several": several,
         "number": number,
+        "file_name": file_name,
+        "first_day": first_day,
     }
     return environment
 
