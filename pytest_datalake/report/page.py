@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
+from pytest_datalake.report.files import file_name
 from pytest_datalake.report.over_time import first_day
 from pytest_datalake.report.redaction import without_secrets
 from pytest_datalake.report.signs import GLYPHS, LETTERS, MEANINGS
@@ -91,11 +92,6 @@ def number(count: int) -> str:
 def several(count: int, thing: str) -> str:
     """``1 test``, ``2 tests``."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
-
-
-def file_name(path: str) -> str:
-    """The name of a file, without where it was on the tester's machine."""
-    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def _time(text: str) -> datetime | None:

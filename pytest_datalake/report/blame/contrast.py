@@ -43,17 +43,19 @@ def contrast(
         passes = failures = others = 0
         values: set[str] = set()
         for attributes, tally in observations.tallies.items():
-            if covers(beside, attributes, space) and not covers(fault, attributes, space):
-                passes += tally.passes
-                explained = len(elsewhere & set(tally.failures))
-                failures += len(tally.failures) - explained
-                others += explained
-                values |= names(attributes)
+            named = names(attributes)
+            if named == {""} or covers(fault, attributes, space) or not covers(beside, attributes, space):
+                continue
+            explained = len(elsewhere & set(tally.failures))
+            passes += tally.passes
+            failures += len(tally.failures) - explained
+            others += explained
+            values |= named
         if passes and passes / (passes + failures) >= _WORKS:
-            named = listed(sorted(values - {""}))
             works = "works" if passes + failures == 1 else "work"
             rest = f" ({others} more met another fault)" if others else ""
-            phrases.append(f"{phrase.format(named)} {works}: {passes} of {passes + failures}{rest}")
+            what = phrase.format(listed(sorted(values - {""})))
+            phrases.append(f"{what} {works}: {passes} of {passes + failures}{rest}")
     return tuple(phrases)
 
 

@@ -138,8 +138,9 @@ def _central(hypothesis: Hypothesis) -> str:
             return _CENTRAL[value]
         if name == "group":
             return f"{value} fails everywhere: look at its membership and rights"
-        if name == "test":
-            return f"the test {told(value)} fails everywhere"
         if name == "capability":
             return f"tests of {value} fail everywhere"
+    if "test" in limits:
+        words = [f"the test {told(limits['test'])} fails everywhere", *_limits(hypothesis, without=("test",))]
+        return " ".join(words)
     return " ".join(["tests", *_limits(hypothesis), "fail everywhere"])
