@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pytest_datalake.report.blame.leftovers import IN_TROUBLE
 from pytest_datalake.report.blame.texts import accused
 from pytest_datalake.report.commands import Commands, commands_of
-from pytest_datalake.report.reasons import advise, cause, one_line
+from pytest_datalake.report.reasons import advise, cause, one_line, unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +98,7 @@ def _card(
         cause="" if fault.sentence.endswith(said.removeprefix(IN_TROUBLE)) else said,
         meaning=advice.meaning if advice else "",
         check=advice.check if advice else "",
-        witness=_witness(rows) if fault.outcome == "failed" else "",
+        witness=_witness(rows) if fault.outcome == "failed" and not unreachable(fault.reason) else "",
         commands=commands_of(example) if example else Commands(by_hand="", pytest=one_line(fault.reproduce)),
         since=since,
         earliest=bool(since) and since == history.runs[0].started,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_datalake.report.blame.attribution import blame
+from pytest_datalake.report.blame.texts import mode_of
 from pytest_datalake.report.commands import commands_of
 from tests.report.test_blame import copies, lake
 
@@ -76,7 +77,16 @@ def test_now_and_then_is_what_passes_and_fails_under_the_same_conditions() -> No
         for number, row in enumerate(both_modes(endpoints, lambda _, to, __: to == "S1", REFUSED))
     ]
     to_s1 = [row for row in tests if row.outcome == "failed"][::8]
-    passing = [replace(row, nodeid=f"{row.nodeid} again", outcome="passed", reason="") for row in to_s1]
+    passing = [
+        replace(
+            row,
+            nodeid=f"{row.nodeid} again",
+            outcome="passed",
+            reason="",
+            evidence=row.evidence | {"mode": mode_of(row)},
+        )
+        for row in to_s1
+    ]
     others = [replace(row, test=f"{row.test}_other") for row in passing]
     assert only([*tests, *others], endpoints).sentence == "S1 fails as destination in some tests"
     assert only([*tests, *passing], endpoints).sentence == "S1 fails as destination now and then"

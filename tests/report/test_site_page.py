@@ -83,7 +83,7 @@ def test_what_many_servers_do_wrong_is_each_ones_own(green_run: list[Row]) -> No
     assert "1 thing to mend" in text
     assert "the test “authorisation 1” fails everywhere with x509-voms" in text
     assert "refuses" not in text
-    assert "Your server gave this answer itself, and those of 7 other sites gave the same" in text
+    assert "Your server gave this answer itself, and those of 9 other sites gave the same" in text
     assert "Something was granted that should be refused." in text
 
 
