@@ -81,7 +81,7 @@ def test_what_many_servers_do_wrong_is_each_ones_own(green_run: list[Row]) -> No
     ]
     text = pages_of(rows)["COMO.html"]
     assert "1 thing to mend" in text
-    assert "the test “authorisation 1” fails everywhere with x509-voms" in text
+    assert "The test “authorisation 1” fails everywhere with x509-voms" in text
     assert "refuses" not in text
     assert "Your server gave this answer itself, and those of 9 other sites gave the same" in text
     assert "Something was granted that should be refused." in text
