@@ -86,6 +86,8 @@ def _besides(fault: Hypothesis, observations: Observations) -> Iterator[tuple[st
         yield f"copies with it as {opposite}", fault._replace(scope=opposite), _nameless
     if fault.scope == "connection":
         yield "connections the other way", fault._replace(place=fault.place[::-1]), _nameless
+        for name in fault.place:
+            yield f"other tests of {name}", fault._replace(scope="any", place=(name,)), _nameless
     if fault.scope == "link":
         for scope, way, name in zip(("source", "destination"), ("from", "to"), fault.place, strict=True):
             yield f"other copies {way} {name}", fault._replace(scope=scope, place=(name,)), _nameless
