@@ -52,7 +52,8 @@ def test_a_site_that_cannot_pull_is_said_to_fail_in_pull_mode() -> None:
     tests = both_modes(endpoints, lambda _, to, mode: (to, mode) == ("S1", "pull"), REFUSED)
     fault = only(tests, endpoints)
     assert fault.sentence == "S1 fails as destination in pull mode"
-    assert (fault.count, fault.of, fault.sites) == (6, 6, ("S1",))
+    assert (fault.count, fault.of, fault.sites, fault.confidence) == (6, 6, ("S1",), "certain")
+    assert fault.alternatives == ()
     assert "the same in push mode work: 6 of 6" in fault.contrast
     assert fault.evidence[0] == (
         "all 6 copies failed, with S0, S2 and S3 at the other end, by token-scope and x509-voms, "
