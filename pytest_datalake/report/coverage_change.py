@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pytest_datalake.report.files import write_whole
+from pytest_datalake.report.files import file_name, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,7 +84,11 @@ def compare(before: Coverage, now: Coverage) -> CoverageChange:
     """What changed from one run to another. Numbers are compared only where the same tests were asked for."""
     lines = []
     if before.matrix != now.matrix:
-        lines.append(f"the matrix is another: {now.matrix}, before {before.matrix}")
+        names = [file_name(path) for path in (now.matrix, before.matrix)]
+        told = (
+            f"{names[0]}, before {names[1]}" if names[0] != names[1] else f"{names[0]} of another directory"
+        )
+        lines.append(f"the matrix is another: {told}")
     if before.selection != now.selection:
         lines.append(
             f"other tests were asked for: {_options(now.selection)}, before {_options(before.selection)}"

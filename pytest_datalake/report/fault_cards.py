@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pytest_datalake.report.blame.leftovers import IN_TROUBLE
 from pytest_datalake.report.blame.texts import accused
-from pytest_datalake.report.reasons import advise, cause, one_line
+from pytest_datalake.report.commands import Commands, commands_of
+from pytest_datalake.report.reasons import advise, cause, one_line, unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,16 +16,6 @@ if TYPE_CHECKING:
     from pytest_datalake.report.blame.fault import Fault
     from pytest_datalake.report.history.facts import History
     from pytest_datalake.report.rows import TestRow
-
-_OR = "  # or: "
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commands:
-    """How to repeat a test: by hand with the protocol's own client (may be empty), and with pytest."""
-
-    by_hand: str
-    pytest: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +34,7 @@ class FaultCard:
         earliest: whether that is as far back as is known: it may have been there before.
         state: `new` in this run, `still` there, or empty where there is nothing to compare with.
         sites: everybody at one end of its tests.
+        owners: who has to mend it; where one test fails at many sites, each whose own server was wrong.
     """
 
     number: int
@@ -56,20 +48,17 @@ class FaultCard:
     earliest: bool
     state: Literal["", "new", "still"]
     sites: tuple[str, ...]
+    owners: tuple[str, ...]
+
+    @property
+    def common(self) -> bool:
+        """Whether each of its owners has it for itself."""
+        return not self.fault.sites
 
     @property
     def unclear(self) -> bool:
         """Whether it is a failure of two sites' copy of which nobody can say whose fault it is."""
         return self.fault.kind == "single" and len(self.fault.sites) > 1
-
-
-def commands_of(row: TestRow) -> Commands:
-    """The commands in a row."""
-    again = f"pytest '{row.nodeid}'"
-    by_hand, mark, rest = row.reproduce.partition(_OR)
-    if not mark and by_hand.startswith("pytest "):
-        return Commands(by_hand="", pytest=by_hand)
-    return Commands(by_hand=by_hand, pytest=rest or again)
 
 
 def cards(
@@ -109,13 +98,20 @@ def _card(
         cause="" if fault.sentence.endswith(said.removeprefix(IN_TROUBLE)) else said,
         meaning=advice.meaning if advice else "",
         check=advice.check if advice else "",
-        witness=_witness(rows) if fault.outcome == "failed" else "",
+        witness=_witness(rows) if fault.outcome == "failed" and not unreachable(fault.reason) else "",
         commands=commands_of(example) if example else Commands(by_hand="", pytest=one_line(fault.reproduce)),
         since=since,
         earliest=bool(since) and since == history.runs[0].started,
         state=state,
         sites=tuple(sorted(sites | set(fault.sites))),
+        owners=fault.sites or _owners(fault, rows),
     )
+
+
+def _owners(fault: Fault, rows: Sequence[TestRow]) -> tuple[str, ...]:
+    if fault.kind != "test" or fault.outcome != "failed":
+        return ()
+    return tuple(sorted({row.site for row in rows if not row.link and row.site}))
 
 
 def _witness(rows: Sequence[TestRow]) -> str:

@@ -1,10 +1,15 @@
-"""Writes files that somebody may be reading."""
+"""Files: their names for people, and how they are written where somebody may be reading."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from pathlib import Path
+
+
+def file_name(path: str) -> str:
+    """The name of a file, without where it was on the tester's machine."""
+    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def write_whole(path: Path, content: bytes) -> None:

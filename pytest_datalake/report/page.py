@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
+from pytest_datalake.report.files import file_name
+from pytest_datalake.report.over_time import first_day
 from pytest_datalake.report.redaction import without_secrets
 from pytest_datalake.report.signs import GLYPHS, LETTERS, MEANINGS
 
@@ -115,6 +117,8 @@ def _environment() -> Environment:
         "percent": percent,
         "several": several,
         "number": number,
+        "file_name": file_name,
+        "first_day": first_day,
     }
     return environment
 

@@ -89,7 +89,18 @@ _SEVERAL = (
     "which its members are mapped read and write it?"
 )
 
-_CATALOGUE: tuple[tuple[str, str, str], ...] = (
+_Rule = tuple[str, str, str]
+"""A pattern in the answer, what it means, and what to look at."""
+
+_ALWAYS: tuple[_Rule, ...] = (
+    (
+        r"should have been refused",
+        "something was granted that should be refused",
+        (
+            "To which account, groups or scopes is this identity mapped here, and do the rules apply to this "
+            "operation as well, over this protocol? Checksums and listings are often forgotten."
+        ),
+    ),
     (
         r"\b507\b|no space|insufficient storage|enospc|edquot|quota",
         "the storage is full",
@@ -111,8 +122,36 @@ _CATALOGUE: tuple[tuple[str, str, str], ...] = (
             "openssl s_client -connect HOST:PORT </dev/null | openssl x509 -noout -subject -dates"
         ),
     ),
+)
+
+_OF_COPIES: tuple[_Rule, ...] = (
     (
-        r"unknown ca|issuer certificate|self.signed|certificate verify|hostname|handshake",
+        r"\(3rd \w+\)\. last attempt: (copy )?http (400|405|501)\b",
+        "the active end answered, and does not do this third-party copy",
+        (
+            "The active end (the destination of a pull, the source of a push) got a COPY request and turned "
+            "it down. Does it do third-party copies over HTTP? XRootD needs in its configuration "
+            "“http.exthandler xrdtpc libXrdHttpTPC.so”; the log of its start says whether that was loaded. "
+            "If it was, look in its log at the time given for the header that it rejects."
+        ),
+    ),
+    (
+        r"transfer failure: .{0,80}could ?n[o']t connect",
+        "the two ends of the copy are not connected",
+        (
+            "The active end (the destination of a pull, the source of a push) got no connection to the "
+            "other. Try nc -vz HOST PORT there, with the other's address, and look at the firewalls of both "
+            "in that direction."
+        ),
+    ),
+)
+
+_CONTENT: tuple[_Rule, ...] = (
+    (
+        (
+            r"unknown ca|issuer certificate|self.signed|certificate verify|hostname.{0,20}match"
+            r"|handshake(?!.{0,20}tim)"
+        ),
         "TLS: one side does not trust the other",
         (
             "Is the host's name in its certificate, is the chain complete, and are the CAs of the other side "
@@ -132,16 +171,22 @@ _CATALOGUE: tuple[tuple[str, str, str], ...] = (
         "the file is incomplete",
         "Is a disk full or failing? Look for the end of the transfer in the server's log.",
     ),
+)
+
+_RIGHTS: tuple[_Rule, ...] = (
     (
-        r"\b401\b|unauthori[sz]ed|authentication|invalid credential|login",
+        r"\b401\b|unauthori[sz]ed|authentication|auth failed|invalid credential|login",
         "the credential was not accepted",
         "{auth}",
     ),
     (r"\b403\b|permission|denied|forbidden|eacces|eperm|not authori[sz]ed", "access was refused", "{auth}"),
+)
+
+_UNANSWERED: tuple[_Rule, ...] = (
     (
-        r"refused|econnrefused|could ?n[o']t connect|ehostdown",
-        "nothing listens at the address",
-        "Is the server running, and is its port open in the firewall?",
+        r"connect\w*( was)? refused|econnrefused|could ?n[o']t connect|connection error",
+        "nobody can connect to the address",
+        "Is the server running, does it listen at this port (ss -ltn), and is the port open in the firewall?",
     ),
     (
         r"resolve|name or service|getaddrinfo",
@@ -166,6 +211,9 @@ _CATALOGUE: tuple[tuple[str, str, str], ...] = (
             "connections, at time-outs of idle ones, and at the network between the two sites."
         ),
     ),
+)
+
+_ANSWERED: tuple[_Rule, ...] = (
     (
         r"\b404\b|no such file|not found|enoent|does not exist",
         "the file or directory is not there",
@@ -190,25 +238,56 @@ _CATALOGUE: tuple[tuple[str, str, str], ...] = (
         ),
     ),
     (
+        r"\b400\b|bad request",
+        "the server takes the request for a wrong one",
+        "Look into the server's log at the time given: which header, path or method does it reject?",
+    ),
+    (
         r"\b50[024]\b|internal server error|eio\b",
         "the server failed",
         "Look into the server's log at the time given.",
     ),
 )
 
+_HTTP = re.compile(r"\b(?:http|status code) ([1-5]\d\d)\b")
+_ERRNO = re.compile(r"\(e[a-z]+\)")
+_TELLING = frozenset({"401", "403", "404", "405", "409", "429", "501", "503"})
+"""Statuses that leave nothing to the words behind them."""
+
 
 def advise(reason: str, auths: Collection[str] = ()) -> Advice | None:
     """What a reason usually means; None where that is not known.
+
+    A server whose HTTP status stands in the reason has answered, whatever error number the client made of it.
 
     Args:
         reason: of some tests.
         auths: by which they showed who they were.
     """
-    text = reason.lower()
-    for pattern, meaning, check in _CATALOGUE:
-        if re.search(pattern, text):
+    text = cause(reason, 4 * SHOWN).lower()
+    whole = one_line(reason, 4 * SHOWN).lower()
+    status = _HTTP.search(text)
+    if status:
+        text = _ERRNO.sub("", text)
+    told = status is not None and status[1] in _TELLING
+    rules = (
+        *((rule, text) for rule in _ALWAYS),
+        *((rule, whole) for rule in _OF_COPIES),
+        *((rule, text) for rule in (() if told else _CONTENT)),
+        *((rule, text) for rule in _RIGHTS),
+        *((rule, text) for rule in (() if status else _UNANSWERED)),
+        *((rule, text) for rule in _ANSWERED),
+    )
+    for (pattern, meaning, check), said in rules:
+        if re.search(pattern, said):
             return Advice(meaning=meaning, check=check.format(auth=_for(auths)))
     return None
+
+
+def unreachable(reason: str) -> bool:
+    """Whether a reason tells of an address to which there is no connection."""
+    text = cause(reason, 4 * SHOWN).lower()
+    return not _HTTP.search(text) and any(re.search(rule[0], text) for rule in _UNANSWERED[:4])
 
 
 def _for(auths: Collection[str]) -> str:

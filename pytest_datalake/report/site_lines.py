@@ -94,9 +94,9 @@ def site_lines(
             tests=Share(passed=passed[site], count=count[site]),
             outgoing=_share(ways["out", site]),
             incoming=_share(ways["in", site]),
-            own=sum(site in card.fault.sites and not card.unclear for card in faults),
+            own=sum(site in card.owners and not card.unclear for card in faults),
             unclear=sum(site in card.fault.sites and card.unclear for card in faults),
-            involved=sum(site in card.sites and site not in card.fault.sites for card in faults),
+            involved=sum(site in card.sites and site not in card.owners for card in faults),
             downtime=site in down,
             availability=known.get(site, Availability(name=site)),
         )

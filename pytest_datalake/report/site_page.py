@@ -6,14 +6,16 @@ and of other sites no more than their names and the addresses in commands.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_datalake.report.commands import Commands, commands_of
 from pytest_datalake.report.downtimes import downtimes
 from pytest_datalake.report.evidence_data import endpoints_of
-from pytest_datalake.report.fault_cards import Commands, FaultCard, cards, commands_of
+from pytest_datalake.report.fault_cards import FaultCard, cards
 from pytest_datalake.report.known_issues import known_issues, place
+from pytest_datalake.report.over_time import OverTime
 from pytest_datalake.report.page import render
 from pytest_datalake.report.reasons import cause
 from pytest_datalake.report.signs import met
@@ -24,7 +26,7 @@ from pytest_datalake.report.trend import trend
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_datalake.report.history.facts import Availability, History
+    from pytest_datalake.report.history.facts import History
     from pytest_datalake.report.reading import Results
     from pytest_datalake.report.rows import EndpointRow, TestRow
     from pytest_datalake.report.site_lines import SiteLine
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
 TESTS_SHOWN = 40
 LOGS_SHOWN = 4
-LINKS_SHOWN = 12
 
 AUTHS = {
     "anonymous": "no credential at all",
@@ -49,11 +50,6 @@ SERVICES = {
     "iam": "the token issuer",
 }
 """Whose logs speak of copies, and not of one site's insides."""
-
-CREDENTIALS = {
-    "token": "export BEARER_TOKEN=…   # a token of the experiment for this endpoint's audience",
-    "x509": "export X509_USER_PROXY=…   # made by: voms-proxy-init --voms {vo}",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +75,15 @@ class TestLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mending:
-    """A fault of the site.
+    """A fault, as far as it touches the site.
 
     Attributes:
         card: the fault.
         tests: its tests at the site, some of them.
         more: how many are not among them.
         logs: ``(name, lines)`` that the site's own endpoints logged, and central services about its copies.
-        partners: other sites that have to act as well.
+        partners: other sites that have to act as well, or have the same for themselves.
+        count: its tests that touch the site.
     """
 
     card: FaultCard
@@ -94,6 +91,7 @@ class Mending:
     more: int
     logs: tuple[tuple[str, str], ...]
     partners: tuple[str, ...]
+    count: int
 
 
 def site_pages(results: Results, verdict: Verdict, history: History) -> dict[str, str]:
@@ -140,13 +138,12 @@ class _About:
 
     def page(self, faults: Sequence[FaultCard]) -> str:
         run = self._results.run
-        own = [self._mending(card) for card in faults if self._site in card.fault.sites and not card.unclear]
+        touching = [self._mending(card) for card in faults if self._site in card.sites]
+        own = [one for one in touching if self._site in one.card.owners and not one.card.unclear]
+        unclear = [one for one in touching if self._site in one.card.owners and one.card.unclear]
+        others = [one for one in touching if self._site not in one.card.owners and one.count]
         auths = sorted({row.auth for row in self._tests} & AUTHS.keys())
-        needed = [
-            command.format(vo=run.vo)
-            for kind, command in CREDENTIALS.items()
-            if any(auth.startswith(kind) for auth in auths)
-        ]
+        over_time = OverTime.of(self._site, self._history, self._line.availability, self._ends)
         return render(
             "site.html.j2",
             styles=("base.css", "site.css"),
@@ -155,14 +152,9 @@ class _About:
             run=run,
             verdict=self._verdict,
             mendings=own,
-            unclear=[
-                self._mending(card) for card in faults if self._site in card.fault.sites and card.unclear
-            ],
-            others=[
-                (card, self._touching(card))
-                for card in faults
-                if self._site in card.sites and self._site not in card.fault.sites
-            ],
+            unclear=unclear,
+            others=others,
+            accounts=self._accounts(own, unclear, others),
             known=known_issues(self._tests, run.started),
             downtimes=downtimes(
                 self._tests, [one for one in run.downtimes if self._site in one.sites], run.started
@@ -172,10 +164,9 @@ class _About:
             capabilities=capability_grid(self._tests),
             endpoints=[end for end in run.endpoints if end.site == self._site],
             undeclared=self._undeclared(),
-            unsteady=self._unsteady(),
-            last_good=self._last_good(),
+            over_time=over_time,
+            last_good=over_time.last_good(faulty=bool(own or unclear)),
             auths=[(auth, AUTHS[auth]) for auth in auths],
-            needed=needed,
             trend=trend,
         )
 
@@ -194,8 +185,24 @@ class _About:
             tests=tuple(self._test_line(row) for row in here[:TESTS_SHOWN]),
             more=len(here) - TESTS_SHOWN,
             logs=tuple(logs.items()),
-            partners=tuple(site for site in card.fault.sites if site != self._site),
+            partners=tuple(site for site in card.owners if site != self._site),
+            count=len(here),
         )
+
+    def _accounts(self, *kinds: Sequence[Mending]) -> list[tuple[str, int]]:
+        """What became of the tests that touch the site; the numbers after the first add up to it."""
+        own, unclear, others = (sum(one.count for one in mendings) for mendings in kinds)
+        ended = Counter(row.outcome for row in self._tests)
+        counts = [
+            (f"tests touch {self._site}", len(self._tests)),
+            ("passed", ended["passed"]),
+            ("failed, yours to mend", own),
+            ("failed, perhaps yours", unclear),
+            ("not passed, not yours", others),
+            ("known issues", ended["known-issue"]),
+            ("failed in a downtime", ended["downtime"]),
+        ]
+        return [(words, count) for words, count in counts if count or words == "passed"]
 
     def _test_line(self, row: TestRow) -> TestLine:
         past = self._history.tests.get(row.nodeid)
@@ -208,9 +215,6 @@ class _About:
             commands=commands_of(row),
         )
 
-    def _touching(self, card: FaultCard) -> int:
-        return sum(self._touches(self._results.tests[number]) for number in card.fault.tests)
-
     def _touches(self, row: TestRow) -> bool:
         ends = (self._ends.get(row.source), self._ends.get(row.destination))
         return row.site == self._site or any(end is not None and end.site == self._site for end in ends)
@@ -221,18 +225,3 @@ class _About:
             for item in self._results.run.unsupported
             if item.endpoint in self._ends and self._ends[item.endpoint].site == self._site
         )
-
-    def _unsteady(self) -> list[Availability]:
-        """The site's links that were not always there, the worst first."""
-        found = []
-        for link in self._history.links:
-            named = [self._ends.get(name) for name in link.name.split(" → ")]
-            if link.days30 is not None and any(end is not None and end.site == self._site for end in named):
-                found.append(link)
-        lacking = [link for link in found if link.days30 is not None and link.days30 < 1]
-        return sorted(lacking, key=lambda link: (link.days30, link.name))[:LINKS_SHOWN]
-
-    def _last_good(self) -> str:
-        """The last day on which nothing was the site's fault; empty where none is known."""
-        days = [day.date for day in self._line.availability.days if day.availability == 1]
-        return days[-1] if days else ""

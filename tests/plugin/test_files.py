@@ -63,8 +63,10 @@ def test_run_writes_its_report(playground: Playground, workers: list[str]) -> No
     assert copied["evidence"]["mode"] in {"pull", "push"}
     assert copied["evidence"]["bytes"] == 1024
     assert re.match(
-        r"gfal-copy --force --parent file:///etc/hostname '(\S+)' && "
-        r"gfal-copy --force --parent --copy-mode (pull|push) '\1' '\S+'  # or: pytest ",
+        r"unset BEARER_TOKEN; voms-proxy-init --voms escape:/escape/\w+\n"
+        r"head -c 1024 /dev/urandom > /tmp/sent && gfal-copy --force --parent file:///tmp/sent '(\S+)' && "
+        r"gfal-copy --force --parent --copy-mode (pull|push) '\1' '(\S+)'; gfal-rm '\3'; gfal-rm '\1'  "
+        r"# or: pytest ",
         copied["reproduce"],
     ), copied["reproduce"]
 

@@ -114,8 +114,10 @@ def test_every_kind_of_end_has_its_outcome(playground: Playground, workers: list
     assert passed["reproduce"] == f"pytest 'suites/test_it.py::test_passes[{CELL}]'"
     refused = ran.tests[f"test_storage_error[{CELL}]"]["reproduce"]
     assert re.fullmatch(
-        r"gfal-copy --force --parent file:///etc/hostname 'memory://(\S+)' && gfal-stat 'memory://\1'  # or: "
-        r"pytest 'suites/test_it\.py::test_storage_error\[.*\]'",
+        r"unset BEARER_TOKEN; voms-proxy-init --voms escape:/escape/\w+\n"
+        r"head -c 1024 /dev/urandom > /tmp/sent && "
+        r"gfal-copy --force --parent file:///tmp/sent '(memory://\S+)' && gfal-stat '\1'; gfal-rm '\1'  "
+        r"# or: pytest 'suites/test_it\.py::test_storage_error\[.*\]'",
         refused,
     ), refused
 

@@ -13,6 +13,11 @@ PULL = (
     f'code 403; error message: "Unable to open {AREA}/x/source-1; permission denied " (EIO)'
 )
 
+COPY = "copy davs://h/x -> davs://g/y: TRANSFER ERROR: Copy failed (3rd {}). Last attempt: {}"
+TURNED_DOWN = "the active end answered, and does not do this third-party copy"
+NOT_CONNECTED = "the two ends of the copy are not connected"
+WRONG_REQUEST = "the server takes the request for a wrong one"
+
 
 def test_operation_addresses_and_wrappings_are_left_out() -> None:
     assert cause(PULL) == (
@@ -66,8 +71,17 @@ def test_one_cause_has_one_shape_and_two_statuses_have_two() -> None:
         ("HTTP 401 : Unauthorized", "the credential was not accepted"),
         (PULL, "access was refused"),
         ("checksum of the copy is 1, of the source 2", "the checksum, or the content, is another one"),
-        ("Connection refused (ECONNREFUSED)", "nothing listens at the address"),
-        ("Result Could not connect to server after 1 attempts", "nothing listens at the address"),
+        ("Connection refused (ECONNREFUSED)", "nobody can connect to the address"),
+        ("Result Could not connect to server after 1 attempts", "nobody can connect to the address"),
+        ("Could not resolve hostname", "the host's name is not known"),
+        ("TLS handshake timed out", "no answer in time"),
+        ("was done; it should have been refused as denied", "something was granted that should be refused"),
+        (COPY.format("pull", "copy HTTP 400 : Server Error (EHOSTDOWN)"), TURNED_DOWN),
+        (COPY.format("push", "HTTP 405 : Method Not Allowed"), TURNED_DOWN),
+        (COPY.format("pull", "Transfer failure: Couldn't connect to server (EIO)"), NOT_CONNECTED),
+        ("put davs://h/x: HTTP 400 : Server Error (EHOSTDOWN)", WRONG_REQUEST),
+        ("HTTP 403 : no checksum for you", "access was refused"),
+        ("HTTP 404 : connection refused (ECONNREFUSED)", "the file or directory is not there"),
         ("Operation timed out (ETIMEDOUT)", "no answer in time"),
         ("Recv failure: Connection reset by peer", "the connection broke off"),
         ("HTTP 500 : Internal Server Error", "the server failed"),

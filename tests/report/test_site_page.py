@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_datalake.report.history.facts import History
 from pytest_datalake.report.reading import merge
-from pytest_datalake.report.rows import TestRow
+from pytest_datalake.report.rows import RunRow, TestRow
 from pytest_datalake.report.site_lines import site_file
 from pytest_datalake.report.site_page import site_pages
 from pytest_datalake.report.verdict import judge
@@ -54,7 +55,52 @@ def test_partners_read_that_it_is_not_theirs(broken_run: list[Row]) -> None:
     assert "Nothing to mend" in text
     assert "Not yours to mend" in text
     assert "OHRID refuses tokens as destination over davs" in text
-    assert "token lacks storage.create" not in text.partition('id="matrix"')[0]
+    part = text.partition('<section id="others">')[2].partition("</section>")[0]
+    assert "token lacks storage.create" in part.partition("<details>")[2]
+    assert "<pre>" not in part
+
+
+def numbers(text: str) -> list[int]:
+    headline = text.partition('<dl class="headline">')[2].partition("</dl>")[0]
+    return [int(number) for number in re.findall(r"<dd>(\d+)</dd>", headline)]
+
+
+def test_the_numbers_on_top_add_up(broken_run: list[Row], green_run: list[Row]) -> None:
+    for text in (*pages_of(broken_run).values(), *pages_of(green_run).values()):
+        touching, *ended = numbers(text)
+        assert touching == sum(ended)
+
+
+def test_what_many_servers_do_wrong_is_each_ones_own(green_run: list[Row]) -> None:
+    reason = "was done; it should have been refused as denied"
+    rows = [
+        replace(row, outcome="failed", reason=reason)
+        if isinstance(row, TestRow) and (row.test, row.auth) == ("test_authorisation_1", "x509-voms")
+        else row
+        for row in green_run
+    ]
+    text = pages_of(rows)["COMO.html"]
+    assert "1 thing to mend" in text
+    assert "The test “authorisation 1” fails everywhere with x509-voms" in text
+    assert "refuses" not in text
+    assert "Your server gave this answer itself, and those of 9 other sites gave the same" in text
+    assert "Something was granted that should be refused." in text
+
+
+def test_a_first_run_has_no_history(broken_run: list[Row]) -> None:
+    text = pages_of(broken_run)["OHRID.html"]
+    assert "First run: there is no earlier one" in text
+    for words in ("30 days", "last success", "Last day without", "Links that"):
+        assert words not in text
+
+
+def test_directories_of_the_tester_are_not_told(broken_run: list[Row]) -> None:
+    run = broken_run[0]
+    assert isinstance(run, RunRow)
+    matrix = replace(run.matrix, path="/home/somebody/private/lake.yaml")
+    text = pages_of([replace(run, matrix=matrix), *broken_run[1:]])["OHRID.html"]
+    assert "lake.yaml" in text
+    assert "somebody" not in text
 
 
 def test_a_single_failure_is_perhaps_that_of_both_ends(broken_run: list[Row]) -> None:

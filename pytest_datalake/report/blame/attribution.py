@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_datalake.report.blame.contrast import contrast
+from pytest_datalake.report.blame.contrast import contrast, covers, listed
 from pytest_datalake.report.blame.fault import Fault
-from pytest_datalake.report.blame.hypotheses import Space
+from pytest_datalake.report.blame.hypotheses import BETWEEN_TWO, Space
 from pytest_datalake.report.blame.leftovers import leftovers
 from pytest_datalake.report.blame.observations import Observations
 from pytest_datalake.report.blame.search import CERTAIN, Found, Search
@@ -18,15 +18,17 @@ from pytest_datalake.report.reasons import cause, shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
 
     from pytest_datalake.report.blame.fault import Confidence
     from pytest_datalake.report.blame.hypotheses import Hypothesis
     from pytest_datalake.report.rows import EndpointRow, TestRow
 
-_FLAKY = 0.95
+_ALWAYS = 0.95
 _CLEAR = 0.8
 _FEW = 2
 _SHOWN = 3
+_CONTRASTS = 2
 
 
 def blame(tests: Sequence[TestRow], endpoints: Iterable[EndpointRow]) -> tuple[Fault, ...]:
@@ -41,10 +43,16 @@ def blame(tests: Sequence[TestRow], endpoints: Iterable[EndpointRow]) -> tuple[F
     search = Search(observations, space)
     found = search.run()
     shares = _attributed(search, found, tests, observations)
+    everywhere = frozenset(position for positions in shares for position in positions)
     faults = [
-        _Writer(one, [tests[position] for position in positions], observations, space, search).fault(
-            tuple(positions)
-        )
+        _Writer(
+            one,
+            [tests[position] for position in positions],
+            observations,
+            space,
+            search,
+            everywhere.difference(positions),
+        ).fault(tuple(positions))
         for one, positions in zip(found, shares, strict=True)
         if positions
     ]
@@ -95,7 +103,7 @@ def _is_within(blamed: str, hypothesis: Hypothesis, observations: Observations) 
         "technology": (door.technology,),
         "protocol": (door.protocol,),
     }
-    if hypothesis.scope == "link":
+    if hypothesis.scope in BETWEEN_TWO:
         return places[hypothesis.level][0] in hypothesis.place
     return places[hypothesis.level] == hypothesis.place
 
@@ -109,6 +117,7 @@ class _Writer:
         observations: everything that was seen.
         space: all hypotheses.
         search: what they reach.
+        elsewhere: positions of the failures that are attributed to other faults.
     """
 
     def __init__(
@@ -118,11 +127,13 @@ class _Writer:
         observations: Observations,
         space: Space,
         search: Search,
+        elsewhere: AbstractSet[int],
     ) -> None:
         self._rows = rows
         self._observations = observations
         self._space = space
         self._search = search
+        self._elsewhere = elsewhere
         self._accused = Counter(name for row in rows if (name := accused(row)))
         self._found, self._by_text = self._with_texts(found)
 
@@ -134,18 +145,18 @@ class _Writer:
             alike[shape(row.reason)].append(row)
         reasons = sorted(alike.values(), key=lambda rows: -len(rows))
         example = reasons[0][0]
-        share = self._found.reach.share
+        beside = contrast(hypothesis, self._observations, self._space, self._elsewhere)
         return Fault(
             key=hypothesis.key,
             kind=kind(hypothesis),
             where=where(hypothesis),
-            sentence=sentence(hypothesis, self._sort(), flaky=share < _FLAKY),
-            contrast=contrast(hypothesis, self._observations, self._space),
+            sentence=sentence(hypothesis, self._sort(), self._often()),
+            contrast="; ".join(beside[:_CONTRASTS]),
             confidence=self._confidence(),
             sites=self._space.sites(hypothesis),
             count=len(self._rows),
-            of=self._found.reach.passes + self._found.reach.failures,
-            evidence=tuple(self._evidence(reasons)),
+            of=self._of(),
+            evidence=tuple(self._evidence(reasons, beside)),
             alternatives=tuple(where(rival) for rival in self._found.rivals[:_SHOWN]),
             disagreement=self._disagreement(),
             reason=example.reason,
@@ -153,6 +164,20 @@ class _Writer:
             reproduce=example.reproduce,
             tests=positions,
         )
+
+    def _of(self) -> int:
+        return self._found.reach.passes + len(self._rows)
+
+    def _often(self) -> str:
+        """How often it is there: `now and then` is only what fails and passes under the same conditions."""
+        if len(self._rows) >= _ALWAYS * self._of():
+            return ""
+        hypothesis = self._found.hypothesis
+        mixed = any(
+            tally.passes and tally.failures and covers(hypothesis, attributes, self._space)
+            for attributes, tally in self._observations.tallies.items()
+        )
+        return "now and then" if mixed else "in some tests"
 
     def _sort(self) -> str:
         """The sort of failure, where most rows tell of the same."""
@@ -169,7 +194,7 @@ class _Writer:
         agreeing = [
             hypothesis
             for hypothesis in (found.hypothesis, *found.rivals)
-            if hypothesis.scope != "link"
+            if hypothesis.scope not in BETWEEN_TWO
             and self._accused.total() >= _FEW
             and self._agreeing(hypothesis) >= _CLEAR * self._accused.total()
         ]
@@ -185,8 +210,12 @@ class _Writer:
             count for name, count in self._accused.items() if _is_within(name, hypothesis, self._observations)
         )
 
-    def _evidence(self, reasons: Sequence[Sequence[TestRow]]) -> Iterator[str]:
-        for rows in reasons[:_SHOWN]:
+    def _evidence(self, reasons: Sequence[Sequence[TestRow]], beside: Sequence[str]) -> Iterator[str]:
+        yield f"{self._share()}, {', '.join(self._variety())}"
+        yield from beside
+        if self._confidence() == "certain":
+            yield "nothing else that could be at fault explains this pattern even a hundredth as well"
+        for rows in reasons[:_SHOWN] if len(reasons) > 1 else ():
             yield f"{len(rows)}: {cause(rows[0].reason) or 'no reason given'}"
         told = self._accused.total()
         agreeing = self._agreeing(self._found.hypothesis)
@@ -195,6 +224,26 @@ class _Writer:
             yield f"the pattern alone would fit {others} as well; {agreeing} of {told} error texts decide"
         elif told and agreeing >= _CLEAR * told and self._found.hypothesis.scope != "lake":
             yield f"{agreeing} of {told} error texts that name somebody agree"
+
+    def _share(self) -> str:
+        count, of = len(self._rows), self._of()
+        what = "copy" if all(row.link for row in self._rows) else "test"
+        what = what if count == 1 else {"copy": "copies", "test": "tests"}[what]
+        return f"all {count} {what} failed" if count == of else f"{count} of {of} {what} failed"
+
+    def _variety(self) -> Iterator[str]:
+        """How different the tests are that failed: what they do not have in common is not the cause."""
+        doors = self._observations.doors
+        ends = {end for row in self._rows for end in (row.source, row.destination, row.cell)}
+        own = self._space.sites(self._found.hypothesis)
+        others = sorted({doors[end].site for end in ends if end in doors} - set(own))
+        if others:
+            yield f"{'with' if own else 'at'} {listed(others)}{' at the other end' if own else ''}"
+        auths = sorted({row.auth for row in self._rows} - {""})
+        if auths:
+            yield f"by {listed(auths)}"
+        tests = len({row.test for row in self._rows})
+        yield f"in {tests} different tests" if tests > 1 else "in one and the same test"
 
     def _disagreement(self) -> str:
         """What the texts say, where most of those that blame somebody blame somebody else."""

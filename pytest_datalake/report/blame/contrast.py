@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from collections.abc import Set as AbstractSet
 
     from pytest_datalake.report.blame.hypotheses import Hypothesis, Space
     from pytest_datalake.report.blame.observations import Attributes, Observations
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     Names = Callable[[Attributes], set[str]]
 
 _WORKS = 0.9
-_SHOWN = 2
 _NAMED = 3
 
 _LIMITS = {
@@ -23,25 +23,40 @@ _LIMITS = {
     "layer": "the same in {}",
     "capability": "tests of {} there",
     "test": "other tests there",
+    "mode": "the same in {} mode",
 }
 
 
-def contrast(fault: Hypothesis, observations: Observations, space: Space) -> str:
-    """What works beside a fault, in words with counts; empty where nothing does, or nothing was tested."""
+def contrast(
+    fault: Hypothesis, observations: Observations, space: Space, elsewhere: AbstractSet[int]
+) -> tuple[str, ...]:
+    """What works beside a fault, in words with counts; empty where nothing does, or nothing was tested.
+
+    Args:
+        fault: what is at fault.
+        observations: everything that was seen.
+        space: all hypotheses.
+        elsewhere: positions of the failures that other faults explain.
+    """
     phrases = []
     for phrase, beside, names in _besides(fault, observations):
-        passes = failures = 0
+        passes = failures = others = 0
         values: set[str] = set()
         for attributes, tally in observations.tallies.items():
-            if covers(beside, attributes, space) and not covers(fault, attributes, space):
-                passes += tally.passes
-                failures += len(tally.failures)
-                values |= names(attributes)
+            named = names(attributes)
+            if named == {""} or covers(fault, attributes, space) or not covers(beside, attributes, space):
+                continue
+            explained = len(elsewhere & set(tally.failures))
+            passes += tally.passes
+            failures += len(tally.failures) - explained
+            others += explained
+            values |= named
         if passes and passes / (passes + failures) >= _WORKS:
-            others = listed(sorted(values - {""}))
             works = "works" if passes + failures == 1 else "work"
-            phrases.append(f"{phrase.format(others)} {works}: {passes} of {passes + failures}")
-    return "; ".join(phrases[:_SHOWN])
+            rest = f" ({others} more met another fault)" if others else ""
+            what = phrase.format(listed(sorted(values - {""})))
+            phrases.append(f"{what} {works}: {passes} of {passes + failures}{rest}")
+    return tuple(phrases)
 
 
 def listed(names: list[str]) -> str:
@@ -69,13 +84,17 @@ def _besides(fault: Hypothesis, observations: Observations) -> Iterator[tuple[st
     if fault.scope in {"source", "destination"}:
         opposite = {"source": "destination", "destination": "source"}[fault.scope]
         yield f"copies with it as {opposite}", fault._replace(scope=opposite), _nameless
+    if fault.scope == "connection":
+        yield "connections the other way", fault._replace(place=fault.place[::-1]), _nameless
+        for name in fault.place:
+            yield f"other tests of {name}", fault._replace(scope="any", place=(name,)), _nameless
     if fault.scope == "link":
         for scope, way, name in zip(("source", "destination"), ("from", "to"), fault.place, strict=True):
             yield f"other copies {way} {name}", fault._replace(scope=scope, place=(name,)), _nameless
 
 
 def _values(name: str) -> Names:
-    return lambda attributes: {getattr(attributes, name) or attributes.auth}
+    return lambda attributes: {getattr(attributes, name) or ("" if name == "mode" else attributes.auth)}
 
 
 def _protocols(attributes: Attributes, observations: Observations) -> set[str]:

@@ -30,7 +30,7 @@ class Fault:
         sites: who has to act; two for a link; none for what is central or the run's own.
         outcome: the most frequent outcome of its tests.
         count: tests that are attributed to it. Each test is attributed once.
-        of: tests in its reach that had a result.
+        of: the same, and the tests in its reach that passed.
         evidence: more of what speaks for it, in sentences.
         alternatives: other faults that explain the same, by `where`.
         disagreement: what the services' own error texts say against it; empty where they do not.

@@ -1,7 +1,8 @@
 """The faults that are thought of, and what each must be worth before it is believed.
 
-A hypothesis is a place in a role (``source``, ``destination`` or ``any``), a link, or the whole lake, limited
-or not to an auth, a group, a layer, a capability or a test. Places are sites, RSEs, doors (a site over one
+A hypothesis is a place in a role (``source``, ``destination`` or ``any``), a link, a connection (from the end
+of a copy that opens it, whichever way the bytes go), or the whole lake, limited or not to an auth, a group, a
+layer, a mode of copies, a capability or a test. Places are sites, RSEs, doors (a site over one
 protocol), endpoints, and everything of one technology or protocol.
 """
 
@@ -27,6 +28,7 @@ _LIMITS_TOGETHER: tuple[tuple[str, ...], ...] = (
     ("layer",),
     ("capability",),
     ("test",),
+    ("mode",),
     ("auth", "group"),
     ("family", "group"),
     ("auth", "test"),
@@ -34,7 +36,10 @@ _LIMITS_TOGETHER: tuple[tuple[str, ...], ...] = (
 )
 _LIMITS_OF_LINKS: tuple[tuple[str, ...], ...] = ((), ("auth",), ("layer",))
 
-_PRICE_OF_SCOPE = {"source": 2.5, "destination": 2.5, "any": 2.5, "link": 2.0, "lake": 4.0}
+BETWEEN_TWO = frozenset({"link", "connection"})
+"""Scopes whose places are pairs."""
+
+_PRICE_OF_SCOPE = {"source": 2.5, "destination": 2.5, "any": 2.5, "link": 2.0, "connection": 2.0, "lake": 4.0}
 _PRICE_OF_LEVEL = {
     "site": 0.0,
     "rse": 0.7,
@@ -44,7 +49,15 @@ _PRICE_OF_LEVEL = {
     "protocol": 2.5,
     "": 0.0,
 }
-_PRICE_OF_LIMIT = {"family": 0.6, "auth": 0.7, "group": 1.5, "layer": 0.7, "capability": 0.7, "test": 0.7}
+_PRICE_OF_LIMIT = {
+    "family": 0.6,
+    "auth": 0.7,
+    "group": 1.5,
+    "layer": 0.7,
+    "capability": 0.7,
+    "test": 0.7,
+    "mode": 0.7,
+}
 """Besides the logarithm of how many there are of each kind: natural logarithms of odds."""
 
 
@@ -56,9 +69,9 @@ class Hypothesis(NamedTuple):
     """One fault that may be.
 
     Attributes:
-        scope: `source`, `destination` or `any` (role of a place), `link` or `lake`.
+        scope: `source`, `destination` or `any` (role of a place), `link`, `connection` or `lake`.
         level: what kind of place; empty for the lake.
-        place: its names; two of them for a link.
+        place: its names; two of them for a link or a connection.
         limits: pairs of attribute and value.
     """
 
@@ -99,6 +112,7 @@ class Space:
         self._limits = [names for names in _LIMITS_TOGETHER if set(names) <= several]
         self._limits_of_links = [names for names in _LIMITS_OF_LINKS if set(names) <= several]
         self._places = {door.endpoint: tuple(self._levels(door)) for door in seen}
+        self._connections = self._both_ways(observations)
         self._counts: Mapping[tuple[str, str], int] = self._count(doors)
         self._places_of = cache(self._find_places)
         self.price = cache(self._price)
@@ -106,13 +120,13 @@ class Space:
     def explanations(self, attributes: Attributes) -> Iterator[Hypothesis]:
         """Every hypothesis that covers tests with these attributes, each once."""
         for scope, level, place in self.places(attributes):
-            combinations = self._limits_of_links if scope == "link" else self._limits
+            combinations = self._limits_of_links if scope in BETWEEN_TWO else self._limits
             for limits in self._chosen(attributes, combinations):
                 yield Hypothesis(scope, level, place, limits)
 
     def places(self, attributes: Attributes) -> tuple[Place, ...]:
         """Every scope, level and place that such tests are in."""
-        return self._places_of(attributes.source, attributes.destination, attributes.cell)
+        return self._places_of(attributes.source, attributes.destination, attributes.cell, attributes.active)
 
     def sites(self, hypothesis: Hypothesis) -> tuple[str, ...]:
         """The sites that would have to act; none for what is no one site's."""
@@ -127,13 +141,27 @@ class Space:
         ]
         return tuple(dict.fromkeys(found))
 
-    def _find_places(self, source: str, destination: str, cell: str) -> tuple[Place, ...]:
+    def _both_ways(self, observations: Observations) -> frozenset[tuple[str, tuple[str, ...]]]:
+        """Connections that copies in both modes used; the others are links by another name."""
+        modes: dict[tuple[str, tuple[str, ...]], set[str]] = defaultdict(set)
+        for attributes in observations.tallies:
+            if attributes.active:
+                for place in self._pairs(*attributes.active):
+                    modes[place].add(attributes.mode)
+        return frozenset(place for place, used in modes.items() if len(used) > 1)
+
+    def _find_places(
+        self, source: str, destination: str, cell: str, active: tuple[str, str] | None
+    ) -> tuple[Place, ...]:
         places: list[Place] = [("lake", "", ())]
         if source:
             ends = {"source": source, "destination": destination}
             for scope, end in ends.items():
                 places += [(scope, *place) for place in self._places[end]]
             places += [("link", *place) for place in self._pairs(source, destination)]
+            if active:
+                pairs = self._pairs(*active)
+                places += [("connection", *place) for place in pairs if place in self._connections]
             either = dict.fromkeys((*self._places[source], *self._places[destination]))
             places += [("any", *place) for place in either]
         elif cell:
@@ -182,10 +210,12 @@ class Space:
         counts["link", "site"] = len({(one.site, other.site) for one, other in ends})
         counts["link", "rse"] = len({(one.rse, other.rse) for one, other in ends})
         counts["link", "endpoint"] = len(ends)
+        for level in ("site", "rse", "endpoint"):
+            counts["connection", level] = max(1, sum(at == level for at, _ in self._connections))
         return counts
 
     def _price(self, hypothesis: Hypothesis) -> float:
-        kind = "link" if hypothesis.scope == "link" else "place"
+        kind = hypothesis.scope if hypothesis.scope in BETWEEN_TWO else "place"
         price = _PRICE_OF_SCOPE[hypothesis.scope] + _PRICE_OF_LEVEL[hypothesis.level]
         price += math.log(self._counts[kind, hypothesis.level])
         for name, _ in hypothesis.limits:

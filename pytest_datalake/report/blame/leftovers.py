@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_datalake.report.blame.fault import Fault
 from pytest_datalake.report.blame.observations import counts
 from pytest_datalake.report.blame.texts import accused, sort_of
-from pytest_datalake.report.blame.wording import verb
+from pytest_datalake.report.blame.wording import told, verb
 from pytest_datalake.report.reasons import cause, shape
 from pytest_datalake.report.rows import KnownIssueRow
 
@@ -77,7 +77,8 @@ def _single(row: TestRow) -> _Group:
         return "single", f"single:{at}", f"{at} failed; too little else did to say whose fault it is"
     at = row.cell or row.rse or row.site
     test = row.test or row.nodeid
-    return "single", f"single:{at}:{test}", f"{test} fails at {at}" if at else f"{test} fails"
+    words = f"the test {told(test)} fails"
+    return "single", f"single:{at}:{test}", f"{words} at {at}" if at else words
 
 
 def _fault(

@@ -10,12 +10,14 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_datalake.report.blame.texts import mode_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pytest_datalake.report.rows import EndpointRow, TestRow
 
-LIMITS = ("auth", "family", "group", "layer", "capability", "test")
+LIMITS = ("auth", "family", "group", "layer", "capability", "test", "mode")
 """Attributes of a test that a fault may be limited to, besides its places."""
 
 TOKENS, CERTIFICATES = "tokens", "X.509"
@@ -33,6 +35,13 @@ class Attributes(NamedTuple):
     layer: str
     capability: str
     test: str
+    mode: str
+
+    @property
+    def active(self) -> tuple[str, str] | None:
+        """Who opens the connection to whom in a copy; None where that is not known."""
+        ends = {"pull": (self.destination, self.source), "push": (self.source, self.destination)}
+        return ends.get(self.mode)
 
     @property
     def ends(self) -> tuple[str, ...]:
@@ -104,6 +113,7 @@ class Observations:
             layer="streamed" if row.streamed else row.layer,
             capability=row.capability,
             test=row.test,
+            mode=mode_of(row) if row.layer == "direct" else "",  # others tell it of failures only
         )
         tally = self.tallies[attributes]
         if row.outcome == "failed":

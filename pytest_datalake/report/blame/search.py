@@ -298,7 +298,13 @@ def _price_of_rate(rate: float) -> float:
 
 
 def _same(one: Hypothesis, other: Hypothesis, reaches: Mapping[Hypothesis, Reach]) -> bool:
-    """Whether two cover the same and are not two different culprits."""
+    """Whether two cover the same and are not two culprits; one mode of a culprit is no other."""
+    if one[:3] == other[:3] and _in_any_mode(one) == _in_any_mode(other):
+        return True
     if reaches[one] != reaches[other]:
         return False
     return one.scope == other.scope or "any" in {one.scope, other.scope}
+
+
+def _in_any_mode(hypothesis: Hypothesis) -> list[tuple[str, str]]:
+    return [limit for limit in hypothesis.limits if limit[0] != "mode"]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pytest_datalake.report.rows import TestRow
 
 _SORTS: tuple[tuple[str, str], ...] = (
+    ("lax", r"should have been refused"),
     ("full", r"\b507\b|no space|insufficient storage|enospc|edquot|quota"),
     ("wrong", r"checksum|adler32|\bmd5\b|differs from the source|truncated"),
     (
@@ -28,7 +29,6 @@ _SORTS: tuple[tuple[str, str], ...] = (
     ),
     ("broken", r"reset|broken pipe|unexpected(ly)? (eof|closed)|closed the connection|curl 56"),
     ("lost", r"\b404\b|no such file|not found|enoent"),
-    ("lax", r"should have been refused"),
 )
 
 _END_OF_OPERATION = re.compile(
@@ -38,6 +38,7 @@ _END_OF_OPERATION = re.compile(
 )
 _ADDRESS = re.compile(r"(?<![\w.\-\]])[\w.\-\[\]]{1,255}:\d{2,5}\b")
 _READ = 1_000
+_MODE = re.compile(r"(?:\(3rd |--copy-mode |^)(pull|push)\b")
 _SERVICES = (
     ("the token issuer", r"jwks|openid-configuration|token endpoint|issuer .{0,60}(not|fail|unreach)"),
     ("VOMS", r"vomses|voms server|voms-proxy-init"),
@@ -76,8 +77,11 @@ def _accused_end(row: TestRow, text: str) -> str:
     if operation and not operation["two"]:
         # before a copy its source is put in place; there is no address in the evidence yet
         return _end_at(row, operation["url"]) or ("source" if operation["verb"] == "put" else "")
+    mode = mode_of(row)
     if re.search(r"\bremote side failed\b", said, re.IGNORECASE):
-        return "destination" if _mode(row, said) == "push" else "source"
+        return "destination" if mode == "push" else "source"
+    if mode and re.search(r"\blast attempt: copy http [1-5]\d\d\b", said, re.IGNORECASE):
+        return "source" if mode == "push" else "destination"  # what it answered to the COPY
     named = re.search(r"(?:^|\bis STUCK: (?:RequestErrMsg\.\w+:)?)\W*(SOURCE|DESTINATION)\b", said[:_READ])
     if named:
         return named[1].lower()
@@ -85,9 +89,16 @@ def _accused_end(row: TestRow, text: str) -> str:
     return mentioned.pop() if len(mentioned) == 1 else ""
 
 
-def _mode(row: TestRow, said: str) -> str:
-    told = re.search(r"\(3rd (pull|push)\)", said)
-    return told[1] if told else str(row.evidence.get("mode", ""))
+def mode_of(row: TestRow) -> str:
+    """`pull` or `push`, where a copy's row says by which it was made or tried."""
+    if not row.link or row.streamed:
+        return ""
+    found = (
+        _MODE.search(row.reason)
+        or _MODE.fullmatch(str(row.evidence.get("mode", "")))
+        or _MODE.search(row.reproduce)
+    )
+    return found[1] if found else ""
 
 
 def _end_at(row: TestRow, address: str) -> str:

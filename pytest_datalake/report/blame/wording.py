@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_datalake.report.blame.hypotheses import BETWEEN_TWO
+
 if TYPE_CHECKING:
     from pytest_datalake.report.blame.fault import Kind
     from pytest_datalake.report.blame.hypotheses import Hypothesis
@@ -25,6 +27,7 @@ _VERBS_OF_LINKS = {
     "broken": "breaks off",
     "denied": "is refused",
 }
+_NO_CONNECTION = frozenset({"unreachable", "silent", "broken", ""})
 _CENTRAL = {
     "tokens": "tokens fail everywhere: look at the issuer, its keys and the clocks",
     "X.509": "X.509 fails everywhere: look at authorities, revocation lists and VOMS",
@@ -39,6 +42,8 @@ def place(hypothesis: Hypothesis) -> str:
     names = hypothesis.place
     if hypothesis.scope == "link":
         return f"{names[0]} → {names[1]}"
+    if hypothesis.scope == "connection":
+        return f"connections from {names[0]} to {names[1]}"
     if hypothesis.scope == "lake":
         return "the whole lake"
     return {
@@ -54,23 +59,25 @@ def where(hypothesis: Hypothesis) -> str:
     return " ".join(part for part in parts if part)
 
 
-def sentence(hypothesis: Hypothesis, sort: str, *, flaky: bool) -> str:
+def sentence(hypothesis: Hypothesis, sort: str, often: str) -> str:
     """What is wrong, in words.
 
     Args:
         hypothesis: the fault.
         sort: of failure, as ``texts.sort_of`` has it.
-        flaky: only some of what it covers fails.
+        often: when it is, where it is not always.
     """
     if hypothesis.scope == "lake":
-        return ("now and then " if flaky else "") + _central(hypothesis)
+        return f"{often} {_central(hypothesis)}".lstrip()
     limits = dict(hypothesis.limits)
-    rest = [_role(hypothesis), *_limits(hypothesis)]
-    if sort == "denied" and hypothesis.scope != "link":
+    rest = _limits(hypothesis)
+    if sort == "denied" and hypothesis.scope not in BETWEEN_TWO:
         shown = limits.get("family") or limits.get("auth") or "access"
-        rest = [_role(hypothesis), *_limits(hypothesis, without=("family", "auth"))]
+        rest = _limits(hypothesis, without=("family", "auth"))
         verb = f"refuses {shown}"
-    elif hypothesis.scope == "link":
+    elif hypothesis.scope == "connection" and sort in _NO_CONNECTION:
+        return " ".join(filter(None, ["{} cannot connect to {}".format(*hypothesis.place), *rest, often]))
+    elif hypothesis.scope in BETWEEN_TWO:
         verb = _VERBS_OF_LINKS.get(sort, "fails")
     else:
         verb = _VERBS.get(sort, "fails")
@@ -78,7 +85,7 @@ def sentence(hypothesis: Hypothesis, sort: str, *, flaky: bool) -> str:
     if hypothesis.level == "door":
         name, over = hypothesis.place[0], f"over {hypothesis.place[1]}"
     first = "the link " if hypothesis.scope == "link" else ""
-    words = [f"{first}{name}", verb, *rest, over, "now and then" if flaky else ""]
+    words = [f"{first}{name}", verb, _role(hypothesis), over, *rest, often]
     return " ".join(word for word in words if word)
 
 
@@ -87,9 +94,15 @@ def verb(sort: str) -> str:
     return _REFUSES if sort == "denied" else _VERBS.get(sort, "fails")
 
 
+def told(test: str) -> str:
+    """What a test asserts: its name as words, in quotes."""
+    words = test.removeprefix("test_").replace("_", " ")
+    return f"“{words}”"
+
+
 def kind(hypothesis: Hypothesis) -> Kind:
     """What sort of fault it is."""
-    if hypothesis.scope == "link":
+    if hypothesis.scope in BETWEEN_TWO:
         return "link"
     tested = any(name in {"test", "capability"} for name, _ in hypothesis.limits)
     if hypothesis.level == "technology" or (hypothesis.level in {"", "protocol"} and tested):
@@ -108,9 +121,11 @@ def _limits(hypothesis: Hypothesis, without: tuple[str, ...] = ()) -> list[str]:
         "group": "for {}",
         "layer": "in the layer {}",
         "capability": "in {} tests",
-        "test": "in {}",
+        "test": "in the test {}",
+        "mode": "in {} mode",
     }
-    return [phrases[name].format(value) for name, value in hypothesis.limits if name not in without]
+    values = {name: told(value) if name == "test" else value for name, value in hypothesis.limits}
+    return [phrases[name].format(value) for name, value in values.items() if name not in without]
 
 
 def _central(hypothesis: Hypothesis) -> str:
@@ -123,8 +138,9 @@ def _central(hypothesis: Hypothesis) -> str:
             return _CENTRAL[value]
         if name == "group":
             return f"{value} fails everywhere: look at its membership and rights"
-        if name == "test":
-            return f"{value} fails everywhere"
         if name == "capability":
             return f"tests of {value} fail everywhere"
+    if "test" in limits:
+        words = [f"the test {told(limits['test'])} fails everywhere", *_limits(hypothesis, without=("test",))]
+        return " ".join(words)
     return " ".join(["tests", *_limits(hypothesis), "fail everywhere"])
