@@ -13,7 +13,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import blame_quality, fts_cost, iam_cost, lake_cost, plugin_cost, report_cost, rules_cost
+from tests.bench import (
+    blame_quality,
+    conformance_cost,
+    fts_cost,
+    iam_cost,
+    lake_cost,
+    plugin_cost,
+    report_cost,
+    rules_cost,
+)
 from tests.bench.measuring import BenchmarkError, Row
 
 if TYPE_CHECKING:
@@ -61,6 +70,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "iam": lambda asked: iam_cost.rates(
         runs=asked.runs, tokens=2 * asked.jobs, proxies=max(asked.jobs // 10, _FEWEST)
     ),
+    "conformance": lambda asked: conformance_cost.conformance(runs=asked.runs, workers=asked.workers),
     "rules": lambda asked: rules_cost.rules(
         runs=asked.runs, cells=asked.rules, workers=asked.workers, latencies=asked.latencies
     ),

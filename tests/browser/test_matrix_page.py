@@ -235,6 +235,8 @@ def test_a_phone_need_not_scroll_sideways(window: Window, nightly: Path) -> None
 
 
 def test_outcomes_differ_in_more_than_colour(page: Window) -> None:
-    signs = page.run("return [...document.querySelectorAll('.legend i:not(:empty)')].map(sign => sign.innerText)")
+    signs = page.run(
+        "return [...document.querySelectorAll('.legend i:not(:empty)')].map(sign => sign.innerText)"
+    )
     assert signs == ["✓", "✗"]
     assert len(set(GLYPHS.values())) == len(set(LETTERS.values())) == len(OUTCOMES)
