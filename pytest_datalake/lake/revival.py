@@ -25,15 +25,22 @@ if TYPE_CHECKING:
 
 _SECONDS = 60
 _PAUSE = 0.05
+_MOMENT = 0.001
+_STILL = {psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP, psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
 
 
 def end_at_once(pid: int) -> None:
     """Send SIGKILL to a process that leads a session and to all that it started; wait until they have ended.
 
-    What it starts while it dies is ended, too: a worker born in that moment would keep its port open.
+    What it starts while it dies would go on: a worker that keeps the port open, or a backend of PostgreSQL
+    that keeps its memory from the next one. So it is stopped before its children are counted.
     """
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
+        process.suspend()
+        deadline = time.monotonic() + _SECONDS
+        while process.status() not in _STILL and time.monotonic() < deadline:
+            time.sleep(_MOMENT)
         _kill([process, *process.children(recursive=True)])
     _kill([one for one in psutil.process_iter() if session_of(one) == pid])
 
