@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import importlib.util
 import logging
 import os
@@ -36,6 +37,17 @@ _PROGRAM = (
     "import sys; sys.path[:0] = sys.argv[2:]; "
     "from pytest_datalake.drivers.child import main; main(int(sys.argv[1]))"
 )
+
+
+_RESET = {errno.ECONNRESET, errno.ENETRESET}
+"""The door ended the connection by a reset, or in good order, before it had answered."""
+
+
+def _was_reset(call: Call, reply: Message) -> bool:
+    """Whether a call over root that changes nothing met the end of its connection and nothing else."""
+    if call.verb in wire.CHANGING or call.endpoint.protocol != "root":
+        return False
+    return bool(reply.get("error", {}).get("code") in _RESET)
 
 
 class _ClientDiedError(StorageError):
@@ -98,6 +110,8 @@ class Children:
 
         A child that dies is our client library's fault, though the door may have provoked it: a call that
         changes nothing is made once more, in a fresh process, and its reply says ``client_crashes``.
+        So is one over root whose connection was reset, as the client library does where it is given minutes
+        for that; the reply says ``connections_reset``.
 
         Raises ``StorageError`` when the call outlived its budget or its process died, ``EngineError`` when no
         process could be started.
@@ -119,7 +133,12 @@ class Children:
             self._busy += 1
             try:
                 try:
-                    return await self._run(call, message, key, warm, environment)
+                    reply = await self._run(call, message, key, warm, environment)
+                    if not _was_reset(call, reply):
+                        return reply
+                    LOGGER.warning("%s", reply["error"]["message"])
+                    again = await self._run(call, message, key, warm, environment)
+                    return again | {"connections_reset": 1}
                 except _ClientDiedError as death:
                     LOGGER.warning("%s", death)
                     if call.verb in wire.CHANGING:
@@ -161,6 +180,8 @@ class Children:
             await asyncio.shield(self._end(child))
             raise
         if reply:
+            if _was_reset(call, reply):
+                await self._end(child)  # its library would not ask that door again for some seconds
             return reply
         self._all.discard(child)
         self.counts["crashed"] += 1

@@ -35,11 +35,13 @@ class Pool:
 
     Attributes:
         client_crashes: client processes that died in calls which were then made again.
+        connections_reset: connections over root that were reset in calls which were then made again.
     """
 
     def __init__(self, socket_path: str | Path) -> None:
         """The path of the broker's socket; connections are made when they are needed."""
         self.client_crashes = 0
+        self.connections_reset = 0
         self._path = str(socket_path)
         self._lock = threading.Lock()
         self._idle: list[socket.socket] = []
@@ -239,6 +241,7 @@ class Pool:
         reply = self._ask(wire.to_message(call))
         with self._lock:
             self.client_crashes += reply.get("client_crashes", 0)
+            self.connections_reset += reply.get("connections_reset", 0)
         wire.raise_error(reply)
         return reply["result"]
 

@@ -1,7 +1,8 @@
 """What crosses the socket between a test and the broker, and the pipe between the broker and a child.
 
 One JSON object a line each way. A reply is ``{"result": ..., "waited": seconds, "seconds": seconds}`` or
-``{"error": {...}}``. ``client_crashes`` is in it where a client process had died and the call was made again.
+``{"error": {...}}``. ``client_crashes`` is in it where a client process had died and the call was made again,
+``connections_reset`` where a connection had been reset.
 """
 
 from __future__ import annotations
