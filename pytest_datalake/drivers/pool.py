@@ -45,6 +45,12 @@ class Pool:
         self._path = str(socket_path)
         self._lock = threading.Lock()
         self._idle: list[socket.socket] = []
+        self._of_thread = threading.local()
+
+    @property
+    def latest(self) -> Call | None:
+        """The call that this thread made last, however it ended."""
+        return getattr(self._of_thread, "latest", None)
 
     def close(self) -> None:
         """Close all idle connections."""
@@ -238,6 +244,7 @@ class Pool:
             destination_credential=destination_credential,
             arguments=arguments or {},
         )
+        self._of_thread.latest = call
         reply = self._ask(wire.to_message(call))
         with self._lock:
             self.client_crashes += reply.get("client_crashes", 0)

@@ -283,6 +283,10 @@ class MatrixDocument(Strict):
         metadata=_text("`embedded` starts these sites here; without it every endpoint is a real one."),
     )
     vo: str = field(metadata=_text("The virtual organisation.", pattern=VO))
+    contact: str = field(
+        default="",
+        metadata=_text("Whom sites ask about their pages: an address of mail, or of a ticket queue."),
+    )
     experiments: dict[str, ExperimentEntry] = field(
         metadata=_text("Groups of the VO: a list of names, or a mapping.", min_length=1)
     )

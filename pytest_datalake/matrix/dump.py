@@ -22,6 +22,7 @@ def to_yaml(matrix: Matrix) -> str:
     document: dict[str, Any] = {
         "version": 1,
         "vo": matrix.vo,
+        "contact": matrix.contact,
         "experiments": {one.name: _experiment(one) for one in matrix.experiments},
         "auth": {
             **_set(asdict(matrix.trust), asdict(Trust())),

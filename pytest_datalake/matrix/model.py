@@ -283,7 +283,11 @@ class Downtime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
-    """A whole lake. Endpoints are sorted by id; ``digest`` is the hash of what was declared."""
+    """A whole lake. Endpoints are sorted by id; ``digest`` is the hash of what was declared.
+
+    Attributes:
+        contact: whom sites ask about the report.
+    """
 
     path: str
     digest: str
@@ -297,6 +301,7 @@ class Matrix:
     services: tuple[tuple[str, str], ...] = ()
     known_issues: tuple[KnownIssue, ...] = ()
     downtimes: tuple[Downtime, ...] = ()
+    contact: str = ""
 
     @property
     def sites(self) -> tuple[str, ...]:

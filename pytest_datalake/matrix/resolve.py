@@ -54,6 +54,7 @@ def resolve(document: MatrixDocument, path: str, line_of: Callable[[Steps], int]
         digest="",
         embedded=document.lake == "embedded",
         vo=document.vo,
+        contact=document.contact,
         experiments=tuple(
             Experiment(
                 name=name,

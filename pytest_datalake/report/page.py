@@ -89,6 +89,11 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
+def capital(sentence: str) -> str:
+    """A sentence with a capital letter at its beginning, and all others as they are."""
+    return sentence[:1].upper() + sentence[1:]
+
+
 def several(count: int, thing: str) -> str:
     """``1 test``, ``2 tests``."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
@@ -119,6 +124,7 @@ def _environment() -> Environment:
         "number": number,
         "file_name": file_name,
         "first_day": first_day,
+        "capital": capital,
     }
     return environment
 

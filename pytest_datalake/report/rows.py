@@ -145,6 +145,7 @@ class RunRow:
         unsupported: what is not declared, and so not tested.
         options: the options of the run.
         vo: virtual organisation.
+        contact: whom sites ask; may be empty.
         experiments: names of its experiments.
         identities: experiment by the name of an identity.
         known_issues: all that the matrix declares, also those that no test met.
@@ -162,6 +163,7 @@ class RunRow:
     unsupported: tuple[UnsupportedRow, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
     vo: str = ""
+    contact: str = ""
     experiments: tuple[str, ...] = ()
     identities: dict[str, str] = field(default_factory=dict)
     known_issues: tuple[KnownIssueRow, ...] = ()

@@ -29,7 +29,7 @@ LETTERS: dict[Outcome, str] = {
 }
 MEANINGS: dict[Outcome, str] = {
     "passed": "passed",
-    "failed": "failed: an answer, or the bytes, were not what the matrix declares",
+    "failed": "failed: an answer, or the bytes, were wrong",
     "error": "error: the test engine or its environment failed",
     "known-issue": "known issue: failed as the matrix says",
     "downtime": "downtime: failed while the site had announced it; does not count",

@@ -26,6 +26,8 @@ from pytest_datalake.lake.pki import Authorities
 from pytest_datalake.lake.revival import end_at_once
 from pytest_datalake.matrix.load import load
 
+from .health import serves
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -135,6 +137,7 @@ class SmallLake:
         undo.callback(self._lake.down)
         self._status = self._lake.status()
         self._services: dict[str, int] = {}
+        self._broken: set[str] = set()
         self._changes: dict[str, str | None] = {}
         plan = json.loads((state_dir / "plan.json").read_text())
         self._plans: dict[str, dict[str, Any]] = {one["name"]: one for one in plan["processes"]}
@@ -177,6 +180,10 @@ class SmallLake:
         """The RSE's endpoints with hosts and ports filled in."""
         return [one for one in self._lake.matrix.endpoints if one.rse == rse]
 
+    def pid(self, rse: str) -> int:
+        """Of the RSE's daemon."""
+        return self._running[self._daemon(rse)].pid
+
     def account(self, rse: str) -> int:
         """The uid that the RSE's daemon runs under."""
         return int(self._running[self._daemon(rse)].uids().effective)
@@ -185,10 +192,12 @@ class SmallLake:
 
     def kill(self, rse: str) -> None:
         """End the daemon at once."""
-        end_at_once(self._running[self._daemon(rse)].pid)
+        self._broken.add(rse)
+        end_at_once(self.pid(rse))
 
     def freeze(self, rse: str) -> None:
         """Stop the daemon where it is; the kernel goes on accepting connections for it."""
+        self._broken.add(rse)
         for process in self._tree(rse):
             process.send_signal(signal.SIGSTOP)
             # or the lake's end would wait for it
@@ -227,6 +236,7 @@ class SmallLake:
         self._running[name] = psutil.Process(daemon.pid)
         self.undo.callback(self._forget, rse, daemon)
         self._wait_for_doors(rse, daemon.pid)
+        self._broken.discard(rse)
 
     def move(self, rse: str, configuration: str, port: int) -> None:
         """Have the daemon listen on another port, so that something else can listen on its own."""
@@ -314,7 +324,23 @@ class SmallLake:
     # What the suites say.
 
     def run(self, *arguments: str, workers: int = 2) -> Verdict:
-        """Run suites against this lake as a user would, and read what they left."""
+        """Run suites against this lake as a user would, and read what they left.
+
+        Once more where a daemon crashed or hung meanwhile that nobody had broken: such a run says nothing.
+        """
+        before = len(self._lake.crashes())
+        verdict = self._run(*arguments, workers=workers)
+        crashed = [one.process for one in self._lake.crashes()[before:]]
+        self._running |= self._started_again(crashed)
+        hung = [rse for rse in self._rses() if rse not in self._broken and not self._serves(rse)]
+        if not hung and not crashed:
+            return verdict
+        LOGGER.warning("run again: of themselves crashed %s, and hung or ended %s", crashed, hung)
+        for rse in hung:
+            self.restart(rse)
+        return self._run(*arguments, workers=workers)
+
+    def _run(self, *arguments: str, workers: int) -> Verdict:
         shutil.rmtree(self._reports, ignore_errors=True)
         given = {
             "--matrix": self._matrix_file,
@@ -355,6 +381,20 @@ class SmallLake:
             site["rses"][rse] for site in self._status["sites"].values() if rse in site["rses"]
         )
         return facts
+
+    def _started_again(self, names: list[str]) -> dict[str, psutil.Process]:
+        """Daemons that the keeper started again after a crash."""
+        self._status = self._lake.status()
+        pids = {name: self._facts(name)["processes"][name]["pid"] for name in names if "/" in name}
+        return {name: psutil.Process(pid) for name, pid in pids.items() if psutil.pid_exists(pid)}
+
+    def _rses(self) -> list[str]:
+        return sorted({endpoint.rse for endpoint in self._lake.matrix.endpoints})
+
+    def _serves(self, rse: str) -> bool:
+        """Whether the daemon answers; what speaks no HTTPS is not asked."""
+        https = any(endpoint.protocol == "davs" for endpoint in self.endpoints(rse))
+        return not https or all(serves(*door) for door in self.doors(rse))
 
     def _daemon(self, rse: str) -> str:
         """Name of the process that serves the RSE's door."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_datalake.lake.revival import end_at_once
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -34,3 +36,9 @@ def busy_processors() -> Iterator[None]:
 def test_healthy_lake_is_green_under_full_load(lake_of: LakeOf) -> None:
     lake = lake_of(COMO="xrootd", GARDA="apache", LEMAN="gridftp")
     lake.run(ARRIVES, MEMBER_WORKS, EXPIRED, "--cells", "smoke").is_green(tests=9)
+
+
+def test_a_door_that_ended_of_itself_is_started_again_and_the_run_repeated(lake_of: LakeOf) -> None:
+    lake = lake_of(COMO="xrootd")
+    end_at_once(lake.pid("COMO-A"))
+    lake.run(MEMBER_WORKS, "--protocol", "davs").is_green(tests=3)

@@ -126,7 +126,7 @@ def test_scattered_failures_do_not_hide_the_faults(tmp_path: Path, broken_run: l
     cards, _, others = text.partition('<ol class="faults">')[2].partition("</ol>")
     others = others.partition("</section>")[0]
     assert "OHRID refuses tokens as destination over davs" in cards
-    assert "the test run itself failed" in cards
+    assert "The test run itself failed" in cards
     assert "too little else did" not in cards
     shown = [int(number) for number in re.findall(r'data-fault="(\d+)"', cards + others)]
     assert sorted(shown) == list(range(len(verdict.faults)))

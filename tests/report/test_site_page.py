@@ -50,6 +50,14 @@ def test_the_site_at_fault_reads_what_to_mend(broken_run: list[Row]) -> None:
     assert "known-issue" not in pages["COMO.html"].partition("<main")[0]
 
 
+def test_the_page_says_whom_to_ask(broken_run: list[Row]) -> None:
+    asked = [
+        replace(row, contact="lake@example.org") if isinstance(row, RunRow) else row for row in broken_run
+    ]
+    assert "Questions to lake@example.org." in pages_of(asked)["OHRID.html"]
+    assert "Questions" not in pages_of(broken_run)["OHRID.html"]
+
+
 def test_partners_read_that_it_is_not_theirs(broken_run: list[Row]) -> None:
     text = pages_of(broken_run)["LADOGA.html"]
     assert "Nothing to mend" in text

@@ -72,7 +72,7 @@ sec.protbind * gsi ztn
 
 # may: groups own their areas; storage scopes of tokens count below the VO
 ofs.authorize 1
-acc.audit deny
+acc.audit grant deny
 acc.authdb {directory}/authdb
 acc.authrefresh 60
 ofs.authlib ++ libXrdMacaroons.so

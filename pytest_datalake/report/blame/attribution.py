@@ -214,7 +214,7 @@ class _Writer:
         yield f"{self._share()}, {', '.join(self._variety())}"
         yield from beside
         if self._confidence() == "certain":
-            yield "nothing else that could be at fault explains this pattern even a hundredth as well"
+            yield "every other explanation is at least a hundred times less likely"
         for rows in reasons[:_SHOWN] if len(reasons) > 1 else ():
             yield f"{len(rows)}: {cause(rows[0].reason) or 'no reason given'}"
         told = self._accused.total()

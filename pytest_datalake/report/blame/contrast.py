@@ -53,7 +53,7 @@ def contrast(
             values |= named
         if passes and passes / (passes + failures) >= _WORKS:
             works = "works" if passes + failures == 1 else "work"
-            rest = f" ({others} more met another fault)" if others else ""
+            rest = f" ({others} more failed of another cause)" if others else ""
             what = phrase.format(listed(sorted(values - {""})))
             phrases.append(f"{what} {works}: {passes} of {passes + failures}{rest}")
     return tuple(phrases)

@@ -49,7 +49,7 @@ def place(hypothesis: Hypothesis) -> str:
     return {
         "door": lambda: f"{names[0]} over {names[-1]}",
         "technology": lambda: f"all {names[0]} storage",
-        "protocol": lambda: f"everything over {names[0]}",
+        "protocol": lambda: f"all storage over {names[0]}",
     }.get(hypothesis.level, lambda: names[0])()
 
 
@@ -121,7 +121,7 @@ def _limits(hypothesis: Hypothesis, without: tuple[str, ...] = ()) -> list[str]:
         "group": "for {}",
         "layer": "in the layer {}",
         "capability": "in {} tests",
-        "test": "in the test {}",
+        "test": "(test {})",
         "mode": "in {} mode",
     }
     values = {name: told(value) if name == "test" else value for name, value in hypothesis.limits}

@@ -1,0 +1,56 @@
+"""What a case met can be seen by hand: every command is one that a shell can read, without a secret."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from pytest_datalake.conformance.table import CASES
+from pytest_datalake.fixtures.case_by_hand import case_by_hand
+from pytest_datalake.matrix.load import load
+from pytest_datalake.matrix.model import Identity
+
+if TYPE_CHECKING:
+    from pytest_datalake.conformance.case import Case
+    from pytest_datalake.fixtures.case_credentials import CaseCredentials
+
+MATRIX = load(Path(__file__).parents[2] / "site_matrix.yaml")
+
+
+class Words:
+    """Of ``CaseCredentials`` what commands are made of."""
+
+    def __init__(self, protocol: str) -> None:
+        door = next(one for one in MATRIX.endpoints if one.rse == "COMO-A" and one.protocol == protocol)
+        self.endpoint = replace(door, host="como.example", port=8443)
+        self.identity = Identity(name="ska")
+
+    def filled(self, text: str) -> str:
+        return text.replace("$top", "/ska/t").replace("$other", "/lofar/t")
+
+
+def commands(case: Case, protocol: str = "davs") -> str:
+    return case_by_hand(case, cast("CaseCredentials", Words(protocol)))
+
+
+def test_every_case_has_commands_that_a_shell_reads() -> None:
+    for case in CASES:
+        for protocol in {*case.protocols} - {"gsiftp"}:
+            text = commands(case, protocol)
+            ran = [line for line in text.splitlines() if not line.startswith("#")]
+            assert ran, case.id
+            assert {line.split()[0].partition("-")[0] for line in ran} <= {"head", "curl", "gfal"}, text
+            checked = subprocess.run(["sh", "-n"], input=text, text=True, capture_output=True, check=False)
+            assert checked.returncode == 0, f"{case.id}: {checked.stderr}"
+            assert f"must be {case.expect}" in text
+
+
+def test_a_token_that_opens_too_much() -> None:
+    (case,) = (one for one in CASES if one.id == "path-prefix-directory")
+    layout, _, shown, request, _ = commands(case).splitlines()
+    assert layout.endswith("'davs://como.example:8443/ska/t/foobar/file'")
+    assert shown == "# show a WLCG token of ska, usual but for: scope storage.read:/ska/t/foo"
+    assert '--header "Authorization: Bearer $BEARER_TOKEN"' in request
+    assert request.endswith("'https://como.example:8443/ska/t/foobar/file'")
