@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_datalake.report.blame.wording import told
 from pytest_datalake.report.commands import Commands, commands_of
 from pytest_datalake.report.downtimes import downtimes
 from pytest_datalake.report.evidence_data import endpoints_of
@@ -58,6 +59,7 @@ class TestLine:
 
     Attributes:
         where: the link or cell.
+        what: the test in words, or its case of the conformance table.
         cause: its reason, cause first.
         at: ISO time at which it began: what to look for in a log.
         identity: who acted.
@@ -66,6 +68,7 @@ class TestLine:
     """
 
     where: str
+    what: str
     cause: str
     at: str
     identity: str
@@ -208,6 +211,7 @@ class _About:
         past = self._history.tests.get(row.nodeid)
         return TestLine(
             where=place(row),
+            what=row.requirement if row.clause else told(row.test),
             cause=cause(row.reason),
             at=row.started,
             identity=row.identity,

@@ -34,6 +34,8 @@ def test_secrets_are_left_out(secret: str) -> None:
         "rule 4714c9653cf641b8924c5dcb4281ccf8 is STUCK",
         "md5 4714c9653cf641b8924c5dcb4281ccf8, not 0",
         "davs://como.example:1094/escape/ska/run-4714/file",
+        'curl --header "Authorization: Bearer $BEARER_TOKEN" --url-query "authz=Bearer $BEARER_TOKEN"',
+        'curl --url-query "access_token=$BEARER_TOKEN"',
     ],
 )
 def test_what_people_look_for_stays(text: str) -> None:

@@ -13,7 +13,7 @@ from pytest_datalake.report.blame.leftovers import leftovers
 from pytest_datalake.report.blame.observations import Observations
 from pytest_datalake.report.blame.search import CERTAIN, Found, Search
 from pytest_datalake.report.blame.texts import accused, sort_of
-from pytest_datalake.report.blame.wording import kind, sentence, where
+from pytest_datalake.report.blame.wording import IN_SOME_TESTS, kind, sentence, where
 from pytest_datalake.report.reasons import cause, shape
 
 if TYPE_CHECKING:
@@ -173,11 +173,13 @@ class _Writer:
         if len(self._rows) >= _ALWAYS * self._of():
             return ""
         hypothesis = self._found.hypothesis
+        of_many_cases = {row.test for row in self._rows if row.clause}
         mixed = any(
             tally.passes and tally.failures and covers(hypothesis, attributes, self._space)
             for attributes, tally in self._observations.tallies.items()
+            if attributes.test not in of_many_cases
         )
-        return "now and then" if mixed else "in some tests"
+        return "now and then" if mixed else IN_SOME_TESTS
 
     def _sort(self) -> str:
         """The sort of failure, where most rows tell of the same."""

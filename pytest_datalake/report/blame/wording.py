@@ -36,6 +36,12 @@ _CENTRAL = {
     "streamed": "streamed copies fail everywhere: look at the client",
 }
 
+IN_SOME_TESTS = "in some tests"
+_WHICH_TESTS = {"capability", "test"}
+
+_TESTS = {"case": "conformance case"}
+"""Of tests whose name says little."""
+
 
 def place(hypothesis: Hypothesis) -> str:
     """The place's name, without role and limits."""
@@ -70,10 +76,12 @@ def sentence(hypothesis: Hypothesis, sort: str, often: str) -> str:
     if hypothesis.scope == "lake":
         return f"{often} {_central(hypothesis)}".lstrip()
     limits = dict(hypothesis.limits)
-    rest = _limits(hypothesis)
+    some = often == IN_SOME_TESTS and bool(_WHICH_TESTS & limits.keys())
+    often = "" if some else often
+    rest = _limits(hypothesis, some=some)
     if sort == "denied" and hypothesis.scope not in BETWEEN_TWO:
         shown = limits.get("family") or limits.get("auth") or "access"
-        rest = _limits(hypothesis, without=("family", "auth"))
+        rest = _limits(hypothesis, without=("family", "auth"), some=some)
         verb = f"refuses {shown}"
     elif hypothesis.scope == "connection" and sort in _NO_CONNECTION:
         return " ".join(filter(None, ["{} cannot connect to {}".format(*hypothesis.place), *rest, often]))
@@ -97,7 +105,7 @@ def verb(sort: str) -> str:
 def told(test: str) -> str:
     """What a test asserts: its name as words, in quotes."""
     words = test.removeprefix("test_").replace("_", " ")
-    return f"“{words}”"
+    return f"“{_TESTS.get(words, words)}”"
 
 
 def kind(hypothesis: Hypothesis) -> Kind:
@@ -114,14 +122,14 @@ def _role(hypothesis: Hypothesis) -> str:
     return f"as {hypothesis.scope}" if hypothesis.scope in {"source", "destination"} else ""
 
 
-def _limits(hypothesis: Hypothesis, without: tuple[str, ...] = ()) -> list[str]:
+def _limits(hypothesis: Hypothesis, without: tuple[str, ...] = (), *, some: bool = False) -> list[str]:
     phrases = {
         "family": "with {}",
         "auth": "with {}",
         "group": "for {}",
         "layer": "in the layer {}",
-        "capability": "in {} tests",
-        "test": "(test {})",
+        "capability": "in some {} tests" if some else "in {} tests",
+        "test": "in some of the tests {}" if some else "(test {})",
         "mode": "in {} mode",
     }
     values = {name: told(value) if name == "test" else value for name, value in hypothesis.limits}
