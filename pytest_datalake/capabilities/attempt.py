@@ -47,6 +47,9 @@ DONE: Mapping[Verb, frozenset[int]] = {
 }
 """HTTP statuses that say that it was done."""
 
+REFUSALS = (401, 403)
+"""RFC 6750, 3.1: who is not known, and who may not."""
+
 _MOST_READ = 4096
 _MOST_SAID = 300
 

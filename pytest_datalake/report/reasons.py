@@ -60,6 +60,8 @@ def cause(reason: str, limit: int = SHOWN) -> str:
     """The cause in a reason, without operation, addresses and the wrappings of client libraries."""
     plain = _ABOUT_ISSUE.sub("", one_line(reason, 4 * limit))
     short = _WORD.sub(_shortened, _WRAPPING.sub("", _OPERATION.sub("", plain, count=1)))
+    if _HTTP.search(short.lower()):  # who answered is up, whatever number the client made of it
+        short = _ERRNO.sub("", short).rstrip()
     return one_line(short or plain, limit)
 
 
@@ -93,6 +95,11 @@ _Rule = tuple[str, str, str]
 """A pattern in the answer, what it means, and what to look at."""
 
 _ALWAYS: tuple[_Rule, ...] = (
+    (
+        r"^at the destination is",
+        "something else lies at the destination than belongs there",
+        "What does the destination do with the file of a copy that fails or is refused in mid-course?",
+    ),
     (
         r"should have been refused",
         "something was granted that should be refused",
@@ -250,7 +257,7 @@ _ANSWERED: tuple[_Rule, ...] = (
 )
 
 _HTTP = re.compile(r"\b(?:http|status code) ([1-5]\d\d)\b")
-_ERRNO = re.compile(r"\(e[a-z]+\)")
+_ERRNO = re.compile(r" ?\(e[a-z]+\)", re.IGNORECASE)
 _TELLING = frozenset({"401", "403", "404", "405", "409", "429", "501", "503"})
 """Statuses that leave nothing to the words behind them."""
 

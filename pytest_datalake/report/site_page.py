@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_datalake.report.blame.texts import sort_of
 from pytest_datalake.report.blame.wording import told
 from pytest_datalake.report.commands import Commands, commands_of
 from pytest_datalake.report.downtimes import downtimes
@@ -18,7 +19,7 @@ from pytest_datalake.report.fault_cards import FaultCard, cards
 from pytest_datalake.report.known_issues import known_issues, place
 from pytest_datalake.report.over_time import OverTime
 from pytest_datalake.report.page import render
-from pytest_datalake.report.reasons import cause
+from pytest_datalake.report.reasons import cause, shape
 from pytest_datalake.report.signs import met
 from pytest_datalake.report.site_grids import capability_grid, link_grids
 from pytest_datalake.report.site_lines import site_file, site_lines
@@ -84,7 +85,10 @@ class Mending:
         card: the fault.
         tests: its tests at the site, some of them.
         more: how many are not among them.
-        logs: ``(name, lines)`` that the site's own endpoints logged, and central services about its copies.
+        logs: ``(name, lines)`` about the first of these tests: of the site's own endpoints, and of central
+            services.
+        answers: ``(cause, places)`` of all its tests here, the commonest first.
+        discreet: it tells of a door that stands open: of that its own site alone reads.
         partners: other sites that have to act as well, or have the same for themselves.
         count: its tests that touch the site.
     """
@@ -93,6 +97,8 @@ class Mending:
     tests: tuple[TestLine, ...]
     more: int
     logs: tuple[tuple[str, str], ...]
+    answers: tuple[tuple[str, tuple[str, ...]], ...]
+    discreet: bool
     partners: tuple[str, ...]
     count: int
 
@@ -143,6 +149,7 @@ class _About:
         run = self._results.run
         touching = [self._mending(card) for card in faults if self._site in card.sites]
         own = [one for one in touching if self._site in one.card.owners and not one.card.unclear]
+        own.sort(key=lambda one: one.card.common)  # what others have as well may not be theirs to mend
         unclear = [one for one in touching if self._site in one.card.owners and one.card.unclear]
         others = [one for one in touching if self._site not in one.card.owners and one.count]
         auths = sorted({row.auth for row in self._tests} & AUTHS.keys())
@@ -175,31 +182,45 @@ class _About:
 
     def _mending(self, card: FaultCard) -> Mending:
         rows = [self._results.tests[number] for number in card.fault.tests]
-        here = [row for row in rows if self._touches(row)]
-        logs: dict[str, str] = {}
+        telling = shape(card.fault.reason)
+        here = sorted(
+            (row for row in rows if self._touches(row)),
+            key=lambda row: (not commands_of(row).by_hand, shape(row.reason) != telling, not self._logs(row)),
+        )
+        places: dict[str, list[str]] = defaultdict(list)
         for row in here:
-            for name, lines in row.logs.items():
-                end = self._ends.get(name)
-                mine = end.site == self._site if end is not None else name in SERVICES
-                if mine and len(logs) < LOGS_SHOWN:
-                    logs.setdefault(SERVICES.get(name, name), lines)
+            places[cause(row.reason) or "no reason given"].append(place(row))
+        answers = sorted(places.items(), key=lambda answer: -len(answer[1]))
         return Mending(
             card=card,
             tests=tuple(self._test_line(row) for row in here[:TESTS_SHOWN]),
             more=len(here) - TESTS_SHOWN,
-            logs=tuple(logs.items()),
+            logs=self._logs(here[0]) if here else (),
+            answers=tuple((said, tuple(dict.fromkeys(at))) for said, at in answers),
+            discreet=sort_of(card.fault.reason) == "lax",
             partners=tuple(site for site in card.owners if site != self._site),
             count=len(here),
         )
 
+    def _logs(self, row: TestRow) -> tuple[tuple[str, str], ...]:
+        """Of the site's own endpoints, and of services."""
+        logs = [
+            (SERVICES.get(name, name), lines)
+            for name, lines in row.logs.items()
+            if (name in SERVICES if name not in self._ends else self._ends[name].site == self._site)
+        ]
+        return tuple(logs[:LOGS_SHOWN])
+
     def _accounts(self, *kinds: Sequence[Mending]) -> list[tuple[str, int]]:
         """What became of the tests that touch the site; the numbers after the first add up to it."""
         own, unclear, others = (sum(one.count for one in mendings) for mendings in kinds)
+        common = sum(one.count for one in kinds[0] if one.card.common)
         ended = Counter(row.outcome for row in self._tests)
         counts = [
             (f"tests touch {self._site}", len(self._tests)),
             ("passed", ended["passed"]),
-            ("failed, yours to mend", own),
+            ("failed, yours to mend", own - common),
+            ("failed, here as elsewhere", common),
             ("failed, perhaps yours", unclear),
             ("not passed, not yours", others),
             ("known issues", ended["known-issue"]),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from pytest_datalake.conformance.copies import COPIES
 from pytest_datalake.conformance.table import CASES
-from pytest_datalake.fixtures.case_by_hand import case_by_hand
+from pytest_datalake.fixtures.case_by_hand import case_by_hand, copy_by_hand
 from pytest_datalake.matrix.load import load
 from pytest_datalake.matrix.model import Identity
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_datalake.conformance.case import Case
     from pytest_datalake.fixtures.case_credentials import CaseCredentials
 
+COMMANDS = {"head", "curl", "gfal", "export", "BEARER_TOKEN", "X509_USER_PROXY"}
 MATRIX = load(Path(__file__).parents[2] / "site_matrix.yaml")
 
 
@@ -41,7 +44,7 @@ def test_every_case_has_commands_that_a_shell_reads() -> None:
             text = commands(case, protocol)
             ran = [line for line in text.splitlines() if not line.startswith("#")]
             assert ran, case.id
-            assert {line.split()[0].partition("-")[0] for line in ran} <= {"head", "curl", "gfal"}, text
+            assert {re.split(r"[- =]", line)[0] for line in ran} <= COMMANDS, text
             checked = subprocess.run(["sh", "-n"], input=text, text=True, capture_output=True, check=False)
             assert checked.returncode == 0, f"{case.id}: {checked.stderr}"
             assert f"must be {case.expect}" in text
@@ -49,8 +52,27 @@ def test_every_case_has_commands_that_a_shell_reads() -> None:
 
 def test_a_token_that_opens_too_much() -> None:
     (case,) = (one for one in CASES if one.id == "path-prefix-directory")
-    layout, _, shown, request, _ = commands(case).splitlines()
+    layout, _, shown, expected, request, _, removal = commands(case).splitlines()
     assert layout.endswith("'davs://como.example:8443/ska/t/foobar/file'")
-    assert shown == "# show a WLCG token of ska, usual but for: scope storage.read:/ska/t/foo"
-    assert '--header "Authorization: Bearer $BEARER_TOKEN"' in request
+    assert shown.endswith("# a WLCG token of ska, usual but for: scope storage.read:/ska/t/foo")
+    assert expected == "# must be refused, HTTP 401 or 403:"
+    assert '--header "Authorization: Bearer $CASE_TOKEN"' in request
     assert request.endswith("'https://como.example:8443/ska/t/foobar/file'")
+    assert removal == "gfal-rm 'davs://como.example:8443/ska/t/foobar/file'"
+
+
+def test_a_copy_is_asked_of_the_active_end_with_both_tokens() -> None:
+    end = cast("CaseCredentials", Words("davs"))
+    for case in COPIES:
+        text = copy_by_hand(case, end, end, "/ska/t/file", "/ska/t/copy")
+        asked, active, other = (
+            ("SOURCE_TOKEN", "file", "Destination")
+            if case.mode == "push"
+            else ("DESTINATION_TOKEN", "copy", "Source")
+        )
+        (request,) = (line for line in text.splitlines() if line.startswith("curl"))
+        assert f'"Authorization: Bearer ${asked}"' in request or ' "Authorization' not in request
+        assert f"--header '{other}: https://como.example:8443/ska/t/" in request
+        assert request.endswith(f"/ska/t/{active}'")
+        checked = subprocess.run(["sh", "-n"], input=text, text=True, capture_output=True, check=False)
+        assert checked.returncode == 0, f"{case.id}: {checked.stderr}"

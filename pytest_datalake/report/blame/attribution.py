@@ -108,6 +108,14 @@ def _is_within(blamed: str, hypothesis: Hypothesis, observations: Observations) 
     return places[hypothesis.level] == hypothesis.place
 
 
+def _alike(rows: Sequence[TestRow]) -> list[list[TestRow]]:
+    """Rows by what they say, the commonest first."""
+    alike: dict[str, list[TestRow]] = defaultdict(list)
+    for row in rows:
+        alike[shape(row.reason)].append(row)
+    return sorted(alike.values(), key=lambda same: -len(same))
+
+
 class _Writer:
     """Puts one fault that was found into words.
 
@@ -140,11 +148,9 @@ class _Writer:
     def fault(self, positions: tuple[int, ...]) -> Fault:
         """The fault, with the positions of its tests."""
         hypothesis = self._found.hypothesis
-        alike: dict[str, list[TestRow]] = defaultdict(list)
-        for row in self._rows:
-            alike[shape(row.reason)].append(row)
-        reasons = sorted(alike.values(), key=lambda rows: -len(rows))
-        example = reasons[0][0]
+        reasons = _alike(self._rows)
+        simple = [row for row in self._rows if not row.clause]
+        example = _alike(simple or self._rows)[0][0]
         beside = contrast(hypothesis, self._observations, self._space, self._elsewhere)
         return Fault(
             key=hypothesis.key,
@@ -173,11 +179,9 @@ class _Writer:
         if len(self._rows) >= _ALWAYS * self._of():
             return ""
         hypothesis = self._found.hypothesis
-        of_many_cases = {row.test for row in self._rows if row.clause}
         mixed = any(
             tally.passes and tally.failures and covers(hypothesis, attributes, self._space)
             for attributes, tally in self._observations.tallies.items()
-            if attributes.test not in of_many_cases
         )
         return "now and then" if mixed else IN_SOME_TESTS
 
@@ -219,13 +223,15 @@ class _Writer:
             yield "every other explanation is at least a hundred times less likely"
         for rows in reasons[:_SHOWN] if len(reasons) > 1 else ():
             yield f"{len(rows)}: {cause(rows[0].reason) or 'no reason given'}"
+        if rest := sum(map(len, reasons[_SHOWN:])):
+            yield f"{rest}: other answers"
         told = self._accused.total()
         agreeing = self._agreeing(self._found.hypothesis)
         if self._by_text:
             others = " or ".join(where(rival) for rival in self._found.rivals[:_SHOWN])
             yield f"the pattern alone would fit {others} as well; {agreeing} of {told} error texts decide"
         elif told and agreeing >= _CLEAR * told and self._found.hypothesis.scope != "lake":
-            yield f"{agreeing} of {told} error texts that name somebody agree"
+            yield f"{agreeing} of {told} answers that say whose fault it is say the same"
 
     def _share(self) -> str:
         count, of = len(self._rows), self._of()
@@ -244,7 +250,7 @@ class _Writer:
         auths = sorted({row.auth for row in self._rows} - {""})
         if auths:
             yield f"by {listed(auths)}"
-        tests = len({row.test for row in self._rows})
+        tests = len({row.requirement if row.clause else row.test for row in self._rows})
         yield f"in {tests} different tests" if tests > 1 else "in one and the same test"
 
     def _disagreement(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     Names = Callable[[Attributes], set[str]]
 
 _WORKS = 0.9
+_MOSTLY = 0.5
+"""What fails more often, of whatever fault, is not called working."""
 _NAMED = 3
 
 _LIMITS = {
@@ -40,23 +43,32 @@ def contrast(
     """
     phrases = []
     for phrase, beside, names in _besides(fault, observations):
-        passes = failures = others = 0
-        values: set[str] = set()
+        seen: dict[frozenset[str], _Beside] = defaultdict(_Beside)
         for attributes, tally in observations.tallies.items():
             named = names(attributes)
             if named == {""} or covers(fault, attributes, space) or not covers(beside, attributes, space):
                 continue
             explained = len(elsewhere & set(tally.failures))
-            passes += tally.passes
-            failures += len(tally.failures) - explained
-            others += explained
-            values |= named
+            seen[frozenset(named)] += _Beside(tally.passes, len(tally.failures) - explained, explained)
+        working = {named: one for named, one in seen.items() if one.passes >= _MOSTLY * sum(one)}
+        passes, failures, others = sum(working.values(), _Beside())
         if passes and passes / (passes + failures) >= _WORKS:
             works = "works" if passes + failures == 1 else "work"
             rest = f" ({others} more failed of another cause)" if others else ""
-            what = phrase.format(listed(sorted(values - {""})))
+            what = phrase.format(listed(sorted(frozenset().union(*working) - {""})))
             phrases.append(f"{what} {works}: {passes} of {passes + failures}{rest}")
     return tuple(phrases)
+
+
+class _Beside(NamedTuple):
+    """How tests beside a fault ended: passed, failed, and failed of another fault."""
+
+    passes: int = 0
+    failures: int = 0
+    others: int = 0
+
+    def __add__(self, other: tuple[int, ...]) -> _Beside:  # type: ignore[override]  # sums, it does not join
+        return _Beside(*(mine + more for mine, more in zip(self, other, strict=True)))
 
 
 def listed(names: list[str]) -> str:

@@ -112,7 +112,7 @@ class Observations:
             group=row.identity,
             layer="streamed" if row.streamed else row.layer,
             capability=row.capability,
-            test=row.test,
+            test=row.requirement if row.clause else row.test,  # each case of a table is a test of its own
             mode=mode_of(row) if row.layer == "direct" else "",  # others tell it of failures only
         )
         tally = self.tallies[attributes]

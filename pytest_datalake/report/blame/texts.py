@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SORTS: tuple[tuple[str, str], ...] = (
     ("lax", r"should have been refused"),
     ("full", r"\b507\b|no space|insufficient storage|enospc|edquot|quota"),
-    ("wrong", r"checksum|adler32|\bmd5\b|differs from the source|truncated"),
+    ("wrong", r"^at the destination is|checksum|adler32|\bmd5\b|differs from the source|truncated"),
     (
         "unreachable",
         r"could ?n[o']t connect|connection (refused|error)|econnrefused|unreachable|no route|resolve",
@@ -37,6 +37,7 @@ _END_OF_OPERATION = re.compile(
     re.DOTALL,
 )
 _ADDRESS = re.compile(r"(?<![\w.\-\]])[\w.\-\[\]]{1,255}:\d{2,5}\b")
+_ANSWER_TO_COPY = r"\blast attempt: copy http [1-5]\d\d\b|^was neither done nor refused: http [45]\d\d\b"
 _READ = 1_000
 _MODE = re.compile(r"(?:\(3rd |--copy-mode |^)(pull|push)\b")
 _SERVICES = (
@@ -72,7 +73,7 @@ def accused(row: TestRow) -> str:
 def _accused_end(row: TestRow, text: str) -> str:
     operation = _END_OF_OPERATION.match(text)
     said = operation["said"] if operation else text
-    if sort_of(said) == "full":
+    if sort_of(said) == "full" or said.startswith("at the destination is "):
         return "destination"
     if operation and not operation["two"]:
         # before a copy its source is put in place; there is no address in the evidence yet
@@ -80,7 +81,7 @@ def _accused_end(row: TestRow, text: str) -> str:
     mode = mode_of(row)
     if re.search(r"\bremote side failed\b", said, re.IGNORECASE):
         return "destination" if mode == "push" else "source"
-    if mode and re.search(r"\blast attempt: copy http [1-5]\d\d\b", said, re.IGNORECASE):
+    if mode and re.search(_ANSWER_TO_COPY, said, re.IGNORECASE):
         return "source" if mode == "push" else "destination"  # what it answered to the COPY
     named = re.search(r"(?:^|\bis STUCK: (?:RequestErrMsg\.\w+:)?)\W*(SOURCE|DESTINATION)\b", said[:_READ])
     if named:

@@ -39,9 +39,6 @@ _CENTRAL = {
 IN_SOME_TESTS = "in some tests"
 _WHICH_TESTS = {"capability", "test"}
 
-_TESTS = {"case": "conformance case"}
-"""Of tests whose name says little."""
-
 
 def place(hypothesis: Hypothesis) -> str:
     """The place's name, without role and limits."""
@@ -105,7 +102,7 @@ def verb(sort: str) -> str:
 def told(test: str) -> str:
     """What a test asserts: its name as words, in quotes."""
     words = test.removeprefix("test_").replace("_", " ")
-    return f"“{_TESTS.get(words, words)}”"
+    return f"“{words}”"
 
 
 def kind(hypothesis: Hypothesis) -> Kind:
