@@ -104,8 +104,8 @@ _ALWAYS: tuple[_Rule, ...] = (
         r"should have been refused",
         "something was granted that should be refused",
         (
-            "To which account, groups or scopes is this identity mapped here, and do the rules apply to this "
-            "operation as well, over this protocol? Checksums and listings are often forgotten."
+            "To which account, groups or scopes is this identity mapped here, and which rule gives it rights "
+            "there? Where only one operation or protocol is open, the rules may not apply to that one."
         ),
     ),
     (
@@ -133,7 +133,10 @@ _ALWAYS: tuple[_Rule, ...] = (
 
 _OF_COPIES: tuple[_Rule, ...] = (
     (
-        r"\(3rd \w+\)\. last attempt: (copy )?http (400|405|501)\b",
+        (
+            r"\(3rd \w+\)\. last attempt: (copy )?http (400|405|501)\b"
+            r"|^the copy was neither done nor refused: http (400|405|501)\b"
+        ),
         "the active end answered, and does not do this third-party copy",
         (
             "The active end (the destination of a pull, the source of a push) got a COPY request and turned "

@@ -215,11 +215,13 @@ class _About:
         """What became of the tests that touch the site; the numbers after the first add up to it."""
         own, unclear, others = (sum(one.count for one in mendings) for mendings in kinds)
         common = sum(one.count for one in kinds[0] if one.card.common)
+        shared = sum(one.count for one in kinds[0] if one.partners and not one.card.common)
         ended = Counter(row.outcome for row in self._tests)
         counts = [
             (f"tests touch {self._site}", len(self._tests)),
             ("passed", ended["passed"]),
-            ("failed, yours to mend", own - common),
+            ("failed, yours to mend", own - shared - common),
+            ("failed, yours or a partner's", shared),
             ("failed, here as elsewhere", common),
             ("failed, perhaps yours", unclear),
             ("not passed, not yours", others),

@@ -82,8 +82,7 @@ def test_end_of_the_rule_frees_the_file(link, rucio, registered, add_rule, rule_
 def test_rule_that_cannot_be_satisfied_says_why(link, rucio, registered, add_rule, rule_ends):
     (source,) = registered(size="64 KiB", at=link.source, as_size=65_537)
     rule = add_rule(source, link.destination.rse)
-    rule_ends(rule, state="STUCK")
-    assert "size" in rucio.rule(rule).error
+    assert "size" in rule_ends(rule, state="STUCK").error
     there = rucio.replicas([source.did])[source.did].get(link.destination.rse)
     assert there is None or there.state != "AVAILABLE", "the catalogue has a copy that was never made"
 
@@ -93,8 +92,7 @@ def test_rule_that_cannot_be_satisfied_says_why(link, rucio, registered, add_rul
 def test_rule_is_stuck_while_the_source_is_gone(link, rucio, registered, add_rule, rule_ends, arrived_at):
     (source,) = registered(size="64 KiB", at=link.source, upload=False)
     rule = add_rule(source, link.destination.rse)
-    rule_ends(rule, state="STUCK")
-    assert rucio.rule(rule).error, "a rule that is stuck does not say why"
+    assert rule_ends(rule, state="STUCK").error, "a rule that is stuck does not say why"
     storage, content = source.stored.storage, source.stored.content
     storage.put(content, source.stored.path)
     rucio.retry_rule(rule)

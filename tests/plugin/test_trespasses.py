@@ -40,7 +40,7 @@ def test_commands_of_what_should_have_been_refused(playground: Playground) -> No
         r"# as a member of (\w+), which owns /\w+:\n"
         r"unset BEARER_TOKEN; voms-proxy-init --voms escape:/escape/\1\n"
         r"head -c 1024 /dev/urandom > /tmp/sent && gfal-copy --force --parent file:///tmp/sent '(\S+)'\n"
-        r"# this must be refused, and was done; as \1:\n"
+        r"# this must be refused \(permission denied\), and was done; as \1:\n"
         r"unset BEARER_TOKEN; voms-proxy-init --voms escape:/escape/\w+\n"
         r"gfal-cat '\2'\n"
         r"# as a member of \1, which owns /\w+, again:\n"

@@ -206,7 +206,7 @@ def test_a_full_destination_is_told_though_the_text_says_transfer() -> None:
     (fault,) = blame(tests, endpoints)
     assert fault.sentence == "S0 has no space left as destination"
     assert not fault.disagreement
-    assert any("20 of 20 answers that say" in line for line in fault.evidence)
+    assert any("20 of 20 answers point" in line for line in fault.evidence)
 
 
 def test_a_group_that_is_refused_at_one_place() -> None:

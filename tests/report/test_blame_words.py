@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pytest_datalake.report.blame.attribution import blame
 from pytest_datalake.report.blame.contrast import listed
 from pytest_datalake.report.blame.texts import accused
@@ -47,8 +49,55 @@ def test_thin_evidence_is_gathered_by_what_the_texts_blame() -> None:
             tests[number] = replace(row, outcome="failed", reason=text)
     (fault,) = blame(tests, endpoints)
     assert (fault.kind, fault.where, fault.sites, fault.count) == ("single", "S1-A.davs", ("S1",), 2)
-    assert (fault.sentence, fault.of) == ("S1-A.davs refuses access in a few copies", 28)
+    assert (fault.sentence, fault.of) == ("S1-A.davs refuses access in single copies", 28)
     assert "too few" in fault.evidence[0]
+
+
+@pytest.mark.parametrize(
+    ("reason", "blamed"),
+    [
+        ("the copy was neither done nor refused: HTTP 400: Request unknown", "S1-A.davs"),
+        (
+            "at the destination is 0 bytes, not nothing, though the active end said '403 forbidden'",
+            "S3-A.davs",
+        ),
+    ],
+)
+def test_a_case_of_a_copy_blames_who_answered_or_who_kept_the_file(reason: str, blamed: str) -> None:
+    row = TestRow(
+        run_id="r",
+        nodeid="t",
+        source="S1-A.davs",
+        destination="S3-A.davs",
+        evidence={"mode": "push"},
+        reason=reason,
+    )
+    assert accused(row) == blamed
+
+
+def test_each_case_of_a_table_is_a_test_of_its_own() -> None:
+    endpoints = lake(6)
+    doors = [one.id for one in endpoints]
+    tests = [
+        TestRow(
+            run_id="r",
+            nodeid=f"{case} {door}",
+            test="test_case",
+            requirement=case,
+            clause="RFC",
+            cell=door,
+            site=door.partition("-")[0],
+            auth="token-scope",
+            capability="authorisation",
+            outcome="failed" if case == "path-prefix" else "passed",
+            reason="was done; it should have been refused (HTTP 200)" if case == "path-prefix" else "",
+        )
+        for door in doors
+        for case in ("path-prefix", "expired", "audience", "version")
+    ]
+    (fault,) = blame(tests, endpoints)
+    assert "“path-prefix”" in fault.sentence
+    assert fault.count == fault.of == len(doors)
 
 
 def test_thin_evidence_of_several_sorts_is_one_fault() -> None:

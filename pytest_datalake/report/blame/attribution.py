@@ -231,7 +231,7 @@ class _Writer:
             others = " or ".join(where(rival) for rival in self._found.rivals[:_SHOWN])
             yield f"the pattern alone would fit {others} as well; {agreeing} of {told} error texts decide"
         elif told and agreeing >= _CLEAR * told and self._found.hypothesis.scope != "lake":
-            yield f"{agreeing} of {told} answers that say whose fault it is say the same"
+            yield f"{agreeing} of {told} answers point to this place"
 
     def _share(self) -> str:
         count, of = len(self._rows), self._of()

@@ -54,7 +54,7 @@ def contrast(
         passes, failures, others = sum(working.values(), _Beside())
         if passes and passes / (passes + failures) >= _WORKS:
             works = "works" if passes + failures == 1 else "work"
-            rest = f" ({others} more failed of another cause)" if others else ""
+            rest = f", not counting {others} that failed of another cause" if others else ""
             what = phrase.format(listed(sorted(frozenset().union(*working) - {""})))
             phrases.append(f"{what} {works}: {passes} of {passes + failures}{rest}")
     return tuple(phrases)

@@ -71,7 +71,7 @@ def _of_matrix(row: TestRow) -> _Group:
 def _single(row: TestRow) -> _Group:
     blamed = accused(row) if row.link else ""
     if blamed:
-        return "single", f"single:{blamed}", f"{blamed} {verb(sort_of(row.reason))} in a few copies"
+        return "single", f"single:{blamed}", f"{blamed} {verb(sort_of(row.reason))} in single copies"
     if row.link:
         at = f"{row.source} → {row.destination}"
         return "single", f"single:{at}", f"{at} failed; too little else did to say whose fault it is"

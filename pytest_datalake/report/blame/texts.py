@@ -37,7 +37,9 @@ _END_OF_OPERATION = re.compile(
     re.DOTALL,
 )
 _ADDRESS = re.compile(r"(?<![\w.\-\]])[\w.\-\[\]]{1,255}:\d{2,5}\b")
-_ANSWER_TO_COPY = r"\blast attempt: copy http [1-5]\d\d\b|^was neither done nor refused: http [45]\d\d\b"
+_ANSWER_TO_COPY = (
+    r"\blast attempt: copy http [1-5]\d\d\b|^the copy was neither done nor refused: http [45]\d\d\b"
+)
 _READ = 1_000
 _MODE = re.compile(r"(?:\(3rd |--copy-mode |^)(pull|push)\b")
 _SERVICES = (
