@@ -19,7 +19,7 @@ _ADDRESS = r"[a-z][a-z0-9+]*://\S+"
 _OPERATION = re.compile(
     rf"^(?P<kind>\w+(?:Error|Timeout|Exception): )?[\w-]+ {_ADDRESS}(?: -> {_ADDRESS})?: ", re.ASCII
 )
-_ABOUT_ISSUE = re.compile(
+ABOUT_ISSUE = re.compile(
     r"^(?:something else than the known issue at \S+|known issue expired on [\d-]+): ", re.ASCII
 )
 _WRAPPING = re.compile(
@@ -58,7 +58,7 @@ def one_line(text: str, limit: int = SHOWN) -> str:
 @lru_cache(maxsize=1024)
 def cause(reason: str, limit: int = SHOWN) -> str:
     """The cause in a reason, without operation, addresses and the wrappings of client libraries."""
-    plain = _ABOUT_ISSUE.sub("", one_line(reason, 4 * limit))
+    plain = ABOUT_ISSUE.sub("", one_line(reason, 4 * limit))
     short = _WORD.sub(_shortened, _WRAPPING.sub("", _OPERATION.sub("", plain, count=1)))
     if _HTTP.search(short.lower()):  # who answered is up, whatever number the client made of it
         short = _ERRNO.sub("", short).rstrip()
@@ -275,7 +275,7 @@ def advise(reason: str, auths: Collection[str] = ()) -> Advice | None:
         auths: by which they showed who they were.
     """
     text = cause(reason, 4 * SHOWN).lower()
-    whole = one_line(reason, 4 * SHOWN).lower()
+    whole = ABOUT_ISSUE.sub("", one_line(reason, 4 * SHOWN)).lower()
     status = _HTTP.search(text)
     if status:
         text = _ERRNO.sub("", text)

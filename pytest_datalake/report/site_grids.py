@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_datalake.matrix.model import FAMILY
+from pytest_datalake.report.blame.texts import sort_of
 from pytest_datalake.report.reasons import cause
 from pytest_datalake.report.rows import SEVERITY, EndpointRow, Outcome, TestRow
 
@@ -68,7 +69,7 @@ def link_grids(tests: Iterable[TestRow], ends: Mapping[str, EndpointRow], site: 
         if destination.site == site:
             cells[_name(destination), f"{row.auth} ←"][_name(source)].append(row)
     return tuple(
-        _grid(family if layer == "direct" else f"{family}, {layer}", cells)
+        _grid(family if layer == "direct" else f"{family}, {layer}", cells, discreet=True)
         for (layer, family), cells in sorted(found.items())
     )
 
@@ -82,22 +83,26 @@ def capability_grid(tests: Iterable[TestRow]) -> Grid | None:
     return _grid("", cells) if cells else None
 
 
-def _grid(title: str, cells: _Cells) -> Grid:
+def _grid(title: str, cells: _Cells, *, discreet: bool = False) -> Grid:
     columns = sorted({column for squares in cells.values() for column in squares})
     rows, before = [], None
     for (label, detail), squares in sorted(cells.items()):
-        line = tuple(_square(squares[column]) if column in squares else None for column in columns)
+        line = tuple(
+            _square(squares[column], discreet=discreet) if column in squares else None for column in columns
+        )
         rows.append(GridRow(label=label, detail=detail, first=label != before, squares=line))
         before = label
     return Grid(title=title, columns=tuple(columns), rows=tuple(rows))
 
 
-def _square(rows: Sequence[TestRow]) -> Square:
+def _square(rows: Sequence[TestRow], *, discreet: bool) -> Square:
+    """``discreet``: the other end may be the one that lets in whom it should not, and is not told of here."""
     worst = max(rows, key=lambda row: SEVERITY[row.outcome])
     if worst.outcome == "passed":
         return Square(outcome="passed")
     bad = sum(row.outcome != "passed" for row in rows)
-    return Square(outcome=worst.outcome, hint=cause(worst.reason, _HINT), few=2 * bad < len(rows))
+    hint = "" if discreet and sort_of(worst.reason) == "lax" else cause(worst.reason, _HINT)
+    return Square(outcome=worst.outcome, hint=hint, few=2 * bad < len(rows))
 
 
 def _name(end: EndpointRow) -> str:

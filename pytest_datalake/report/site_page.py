@@ -87,8 +87,8 @@ class Mending:
         more: how many are not among them.
         logs: ``(name, lines)`` about the first of these tests: of the site's own endpoints, and of central
             services.
-        answers: ``(cause, places)`` of all its tests here, the commonest first.
-        discreet: it tells of a door that stands open: of that its own site alone reads.
+        answers: ``(cause, places)`` of its tests here, the commonest first, where it is not the site's own.
+        discreet: it tells of a door that stands open: of that its own sites alone read.
         partners: other sites that have to act as well, or have the same for themselves.
         count: its tests that touch the site.
     """
@@ -185,10 +185,15 @@ class _About:
         telling = shape(card.fault.reason)
         here = sorted(
             (row for row in rows if self._touches(row)),
-            key=lambda row: (not commands_of(row).by_hand, shape(row.reason) != telling, not self._logs(row)),
+            key=lambda row: (
+                row.reproduce.startswith("pytest "),
+                bool(row.clause),
+                shape(row.reason) != telling,
+                not row.logs,
+            ),
         )
         places: dict[str, list[str]] = defaultdict(list)
-        for row in here:
+        for row in here if self._site not in card.owners else ():
             places[cause(row.reason) or "no reason given"].append(place(row))
         answers = sorted(places.items(), key=lambda answer: -len(answer[1]))
         return Mending(
@@ -197,7 +202,7 @@ class _About:
             more=len(here) - TESTS_SHOWN,
             logs=self._logs(here[0]) if here else (),
             answers=tuple((said, tuple(dict.fromkeys(at))) for said, at in answers),
-            discreet=sort_of(card.fault.reason) == "lax",
+            discreet=bool(card.owners) and any(sort_of(row.reason) == "lax" for row in rows),
             partners=tuple(site for site in card.owners if site != self._site),
             count=len(here),
         )

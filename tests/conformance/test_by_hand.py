@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_datalake.conformance.case import Case
     from pytest_datalake.fixtures.case_credentials import CaseCredentials
 
-COMMANDS = {"head", "curl", "gfal", "export", "BEARER_TOKEN", "X509_USER_PROXY"}
+COMMANDS = {"head", "curl", "gfal", "export", "env", "unset"}
 MATRIX = load(Path(__file__).parents[2] / "site_matrix.yaml")
 
 
@@ -28,7 +28,9 @@ class Words:
     def __init__(self, protocol: str) -> None:
         door = next(one for one in MATRIX.endpoints if one.rse == "COMO-A" and one.protocol == protocol)
         self.endpoint = replace(door, host="como.example", port=8443)
-        self.identity = Identity(name="ska")
+        self.identity = Identity(name="ska", experiment="ska")
+        self.other = Identity(name="lofar", experiment="lofar")
+        self.matrix = replace(MATRIX, identities=(self.identity, self.other))
 
     def filled(self, text: str) -> str:
         return text.replace("$top", "/ska/t").replace("$other", "/lofar/t")
@@ -52,13 +54,37 @@ def test_every_case_has_commands_that_a_shell_reads() -> None:
 
 def test_a_token_that_opens_too_much() -> None:
     (case,) = (one for one in CASES if one.id == "path-prefix-directory")
-    layout, _, shown, expected, request, _, removal = commands(case).splitlines()
+    layout, _, shown, expected, request, who, _, removal = commands(case).splitlines()
     assert layout.endswith("'davs://como.example:8443/ska/t/foobar/file'")
     assert shown.endswith("# a WLCG token of ska, usual but for: scope storage.read:/ska/t/foo")
     assert expected == "# must be refused, HTTP 401 or 403:"
     assert '--header "Authorization: Bearer $CASE_TOKEN"' in request
     assert request.endswith("'https://como.example:8443/ska/t/foobar/file'")
+    assert who == "# as ska:"
     assert removal == "gfal-rm 'davs://como.example:8443/ska/t/foobar/file'"
+
+
+def test_what_belongs_to_others_is_laid_out_by_them() -> None:
+    (case,) = (one for one in CASES if one.id == "path-of-another-experiment")
+    lines = commands(case).splitlines()
+    assert lines[0] == "# as lofar:"
+    assert lines[1].startswith("unset BEARER_TOKEN; voms-proxy-init --voms escape:/escape/lofar")
+    assert lines[2].endswith("'davs://como.example:8443/lofar/t/foo/file'")
+    assert lines[-1].startswith("gfal-rm 'davs://como.example:8443/lofar/t/") or "ska" in lines[-2]
+
+
+def test_requests_over_one_connection_are_one_command() -> None:
+    (case,) = (one for one in CASES if one.id == "connection-forgets-the-groups")
+    (request,) = (line for line in commands(case).splitlines() if line.startswith("curl"))
+    first, last = request.split(" --next ")
+    assert '$CASE_TOKEN"' in first
+    assert '$CASE_TOKEN_1"' in last
+
+
+def test_no_credential_is_none_of_the_readers_own() -> None:
+    case = next(one for one in CASES if one.id == "token-none")
+    request = commands(case, "root").splitlines()[-4:]
+    assert any(line.startswith("env -u BEARER_TOKEN X509_USER_PROXY=/dev/null gfal-") for line in request)
 
 
 def test_a_copy_is_asked_of_the_active_end_with_both_tokens() -> None:

@@ -327,18 +327,20 @@ class SmallLake:
         """Run suites against this lake as a user would, and read what they left.
 
         Once more where a daemon crashed or hung meanwhile that nobody had broken: such a run says nothing.
+        Fails where that happens again.
         """
-        before = len(self._lake.crashes())
-        verdict = self._run(*arguments, workers=workers)
-        crashed = [one.process for one in self._lake.crashes()[before:]]
-        self._running |= self._started_again(crashed)
-        hung = [rse for rse in self._rses() if rse not in self._broken and not self._serves(rse)]
-        if not hung and not crashed:
-            return verdict
-        LOGGER.warning("run again: of themselves crashed %s, and hung or ended %s", crashed, hung)
-        for rse in hung:
-            self.restart(rse)
-        return self._run(*arguments, workers=workers)
+        for _ in range(2):
+            before = len(self._lake.crashes())
+            verdict = self._run(*arguments, workers=workers)
+            crashed = [one.process for one in self._lake.crashes()[before:]]
+            self._running |= self._started_again(crashed)
+            hung = [rse for rse in self._rses() if rse not in self._broken and not self._serves(rse)]
+            if not hung and not crashed:
+                return verdict
+            LOGGER.warning("of themselves crashed %s, and hung or ended %s", crashed, hung)
+            for rse in hung:
+                self.restart(rse)
+        raise AssertionError(f"crashed: {crashed}, hung or ended: {hung}, in two runs one after the other")
 
     def _run(self, *arguments: str, workers: int) -> Verdict:
         shutil.rmtree(self._reports, ignore_errors=True)

@@ -70,7 +70,10 @@ def test_nothing_registered_is_lost_when_the_database_is_killed(rucio_lake: Ruci
     registered = [missing_file(f"registered-{number}") for number in range(50)]
     rucio.add_files("COMO-A", registered)
     rucio_lake.kill("postgresql")
-    assert rucio_lake.lake.status()["services"]["postgresql"]["ended"] == "killed by SIGKILL"
+    until = time.monotonic() + 60
+    while not (ended := rucio_lake.lake.status()["services"]["postgresql"]["ended"]):
+        assert time.monotonic() < until, "the keeper does not tell of it"
+    assert ended == "killed by SIGKILL"
     started = time.monotonic()
     with pytest.raises(ServiceError, match="Rucio at https://localhost") as fault:
         rucio.add_files("COMO-A", [missing_file("too-late")])

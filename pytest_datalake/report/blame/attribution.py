@@ -149,8 +149,9 @@ class _Writer:
         """The fault, with the positions of its tests."""
         hypothesis = self._found.hypothesis
         reasons = _alike(self._rows)
-        simple = [row for row in self._rows if not row.clause]
-        example = _alike(simple or self._rows)[0][0]
+        usual = [row for row in self._rows if not self._sort() or sort_of(row.reason) == self._sort()]
+        simple = [row for row in usual if not row.clause]  # easier to repeat than a case of a table
+        example = _alike(simple or usual)[0][0]
         beside = contrast(hypothesis, self._observations, self._space, self._elsewhere)
         return Fault(
             key=hypothesis.key,

@@ -50,7 +50,13 @@ def contrast(
                 continue
             explained = len(elsewhere & set(tally.failures))
             seen[frozenset(named)] += _Beside(tally.passes, len(tally.failures) - explained, explained)
-        working = {named: one for named, one in seen.items() if one.passes >= _MOSTLY * sum(one)}
+        # what is named must work; what is not named is everything there
+        named_ones = "{}" in phrase
+        working = {
+            named: one
+            for named, one in seen.items()
+            if not named_ones or (one.passes and one.passes >= _MOSTLY * sum(one))
+        }
         passes, failures, others = sum(working.values(), _Beside())
         if passes and passes / (passes + failures) >= _WORKS:
             works = "works" if passes + failures == 1 else "work"

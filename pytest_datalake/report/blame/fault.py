@@ -34,7 +34,7 @@ class Fault:
         evidence: more of what speaks for it, in sentences.
         alternatives: other faults that explain the same, by `where`.
         disagreement: what the services' own error texts say against it; empty where they do not.
-        reason: the most frequent reason of its tests, as it was given.
+        reason: the most frequent one of its tests, as given; of a table's cases where nothing else failed.
         nodeid: one of its tests.
         reproduce: command that repeats that one.
         tests: positions of its tests in what was read; not in `verdict.json`.

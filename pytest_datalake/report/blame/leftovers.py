@@ -76,7 +76,7 @@ def _single(row: TestRow) -> _Group:
         at = f"{row.source} → {row.destination}"
         return "single", f"single:{at}", f"{at} failed; too little else did to say whose fault it is"
     at = row.cell or row.rse or row.site
-    test = row.test or row.nodeid
+    test = (row.requirement if row.clause else row.test) or row.nodeid
     words = f"the test {told(test)} fails"
     return "single", f"single:{at}:{test}", f"{words} at {at}" if at else words
 

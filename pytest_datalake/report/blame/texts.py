@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pytest_datalake.report.reasons import cause
+from pytest_datalake.report.reasons import ABOUT_ISSUE, cause
 
 if TYPE_CHECKING:
     from pytest_datalake.report.rows import TestRow
@@ -32,8 +32,7 @@ _SORTS: tuple[tuple[str, str], ...] = (
 )
 
 _END_OF_OPERATION = re.compile(
-    r"^(?:something else than the known issue at \S+: )?"
-    r"(?P<verb>[\w-]+) (?P<url>[a-z0-9+]+://\S+?)(?P<two> -> \S+)?: (?P<said>.*)$",
+    r"^(?P<verb>[\w-]+) (?P<url>[a-z0-9+]+://\S+?)(?P<two> -> \S+)?: (?P<said>.*)$",
     re.DOTALL,
 )
 _ADDRESS = re.compile(r"(?<![\w.\-\]])[\w.\-\[\]]{1,255}:\d{2,5}\b")
@@ -61,7 +60,7 @@ def sort_of(reason: str) -> str:
 
 def accused(row: TestRow) -> str:
     """Id of the endpoint, or name of the central service, that a failed test's text blames; empty: none."""
-    text = row.reason
+    text = ABOUT_ISSUE.sub("", row.reason)
     low = text[:_READ].lower()
     for name, pattern in _SERVICES:
         if re.search(pattern, low):
