@@ -149,7 +149,8 @@ class _Writer:
         """The fault, with the positions of its tests."""
         hypothesis = self._found.hypothesis
         reasons = _alike(self._rows)
-        usual = [row for row in self._rows if not self._sort() or sort_of(row.reason) == self._sort()]
+        sort = self._sort()
+        usual = [row for row in self._rows if not sort or sort_of(row.reason) == sort]
         simple = [row for row in usual if not row.clause]  # easier to repeat than a case of a table
         example = _alike(simple or usual)[0][0]
         beside = contrast(hypothesis, self._observations, self._space, self._elsewhere)
@@ -157,7 +158,7 @@ class _Writer:
             key=hypothesis.key,
             kind=kind(hypothesis),
             where=where(hypothesis),
-            sentence=sentence(hypothesis, self._sort(), self._often()),
+            sentence=sentence(hypothesis, sort, self._often()),
             contrast="; ".join(beside[:_CONTRASTS]),
             confidence=self._confidence(),
             sites=self._space.sites(hypothesis),
