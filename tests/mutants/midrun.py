@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from .harness import SmallLake, Verdict
+    from .harness import SmallLake
+    from .verdicts import Verdict
 
 _SECONDS = 120
 

@@ -11,7 +11,7 @@ from pytest_datalake.conformance.table import CASES
 
 if TYPE_CHECKING:
     from .conftest import LakeOf
-    from .harness import Row
+    from .verdicts import Row
 
 NEIGHBOURS = " or ".join(f"case[{word}-" for word in ("issuer", "audience", "version", "path", "group"))
 """A hundred cases, of which each mutant must turn a few red; the other two hundred take a minute more."""
