@@ -35,16 +35,28 @@ class StorageError(DatalakeError):
         code: errno as the client library gave it (``errno.h``), 0 when there was none.
         operation: the verb that was asked for ("put", "copy", ...).
         url: the address it was asked of.
+        identity: who asked, by the matrix's name; empty where that is none of its identities.
+        auth: by what; empty as well.
     """
 
     def __init__(
-        self, message: str, *, kind: ErrorKind, code: int = 0, operation: str = "", url: str = ""
+        self,
+        message: str,
+        *,
+        kind: ErrorKind,
+        code: int = 0,
+        operation: str = "",
+        url: str = "",
+        identity: str = "",
+        auth: str = "",
     ) -> None:
         super().__init__(message)
         self.kind: ErrorKind = kind
         self.code = code
         self.operation = operation
         self.url = url
+        self.identity = identity
+        self.auth = auth
 
 
 class ServiceError(EngineError):

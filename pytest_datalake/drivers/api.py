@@ -30,6 +30,8 @@ class Credential:
         token: bearer token (RFC 6750); never in a URL, never in a repr.
         access_key: public part of an S3 key pair.
         secret_key: secret part of it.
+        identity: whose it is, by the matrix's name; empty: of none that it names.
+        auth: the matrix's word for what is shown; empty where there is none.
     """
 
     kind: Literal["none", "x509", "token", "access-key"] = "none"
@@ -37,6 +39,8 @@ class Credential:
     token: str = field(default="", repr=False)
     access_key: str = ""
     secret_key: str = field(default="", repr=False)
+    identity: str = ""
+    auth: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

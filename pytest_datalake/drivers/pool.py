@@ -249,7 +249,7 @@ class Pool:
         with self._lock:
             self.client_crashes += reply.get("client_crashes", 0)
             self.connections_reset += reply.get("connections_reset", 0)
-        wire.raise_error(reply)
+        wire.raise_error(reply, credential)
         return reply["result"]
 
     def _ask(self, message: Message) -> Message:

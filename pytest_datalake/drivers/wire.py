@@ -131,8 +131,13 @@ def error_to_message(error: DatalakeError) -> Message:
     return {"error": message}
 
 
-def raise_error(reply: Message) -> None:
-    """Raise the error that a reply stands for, if it does: ``StorageError`` or ``EngineError``."""
+def raise_error(reply: Message, shown: Credential) -> None:
+    """Raise the error that a reply stands for, if it does: ``StorageError`` or ``EngineError``.
+
+    Args:
+        reply: what came back.
+        shown: what the call showed, for the error to say whose it was.
+    """
     error = reply.get("error")
     if error is None:
         return
@@ -144,6 +149,8 @@ def raise_error(reply: Message) -> None:
         code=error["code"],
         operation=error["operation"],
         url=error["url"],
+        identity=shown.identity,
+        auth=shown.auth,
     )
 
 

@@ -206,9 +206,10 @@ class TestRow:
         auth: how the identity was proved, such as `token-scope`.
         qos: QoS class of the RSE.
         vo: virtual organisation.
-        identity: name of the identity that acted.
+        identity: name of the identity that acted; where a storage call failed, of the one that made it.
         streamed: the bytes passed through the client; such links count apart.
         evidence: what was really moved and used: `bytes`, `checksum`, `mode`, `protocol`, `client_crashes`...
+            `failed_auth`: how the identity was proved in the call that failed, where not by `auth`.
         reproduce: command that repeats it, without secrets.
         known_issue: the matrix entry behind a `known-issue` or `fixed` outcome, else null.
         downtime: the declared downtime that the test fell into, however it ended; null: none.

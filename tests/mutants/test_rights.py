@@ -29,6 +29,28 @@ def test_area_open_to_another_group_turns_red(lake_of: LakeOf) -> None:
     )
 
 
+def test_area_closed_to_its_own_group_turns_red(lake_of: LakeOf) -> None:
+    lake = lake_of(COMO="xrootd", LEMAN="xrootd")
+    lake.edit("LEMAN-A", "authdb", "g /escape/ska /escape/ska a\n", "")
+    lake.restart("LEMAN-A")
+    trespasses = [f"test_other_experiments_file_is_not_{done}" for done in ("read", "renamed", "removed")]
+    verdict = lake.run(*(f"{AREAS}::{name}" for name in trespasses), MEMBER_WORKS)
+    # one cell of LEMAN's is tested by ska; at the others lofar looks for the file that ska is to put there
+    by_ska = ("LEMAN-A.root", "token-group")
+    verdict.is_red(
+        lambda row: (
+            row.touches("LEMAN-A")
+            and row.auth != "token-scope"
+            and (row.test in trespasses) is ((row.where, row.auth) != by_ska)
+        ),
+        red=10,
+        green=38,
+        because="permission denied|permission refused",
+    )
+    assert {row.identity for row in verdict.rows if row.outcome == "failed"} == {"ska"}
+    assert list(verdict.faults.values()) == ["LEMAN refuses access for ska in some tests"]
+
+
 def test_door_that_takes_expired_tokens_turns_red(lake_of: LakeOf) -> None:
     lake = lake_of(COMO="apache", LEMAN="apache")
     checks = {

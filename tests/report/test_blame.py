@@ -221,6 +221,40 @@ def test_a_group_that_is_refused_at_one_place() -> None:
     assert inferred(blame(tests, endpoints)) == ["S3 as destination for ska"]
 
 
+def cells(endpoints: list[EndpointRow], fails: Callable[[int, str], bool], *, once: int = 0) -> list[TestRow]:
+    """Sixty tests at every endpoint, and others that ran at one alone."""
+    every = [(number, end) for number in range(60) for end in endpoints]
+    alone = [(60 + number, endpoints[number % len(endpoints)]) for number in range(once)]
+    return [
+        TestRow(
+            run_id="r",
+            nodeid=f"{number} {end.id}",
+            test=f"test_{number}",
+            capability="access",
+            layer="direct",
+            outcome="failed" if fails(number, end.id) else "passed",
+            reason="wrong",
+            cell=end.id,
+            site=end.site,
+            auth="token-scope",
+        )
+        for number, end in (*every, *alone)
+    ]
+
+
+def test_what_fails_wherever_it_runs_is_certain_tests_and_not_the_lake() -> None:
+    endpoints = lake(4, ("davs",))
+    faults = blame(cells(endpoints, lambda number, _end: number % 7 == 0, once=60), endpoints)
+    assert {fault.kind for fault in faults} == {"test", "single"}
+    assert sum(fault.count for fault in faults if fault.kind == "test") == 9 * 4
+
+
+def test_a_lake_that_fails_now_and_then_is_one_central_fault() -> None:
+    endpoints, dice = lake(4), random.Random(4)  # noqa: S311  # simulation
+    fault = blame(cells(endpoints, lambda _number, _end: dice.random() < 0.2, once=60), endpoints)[0]
+    assert fault.kind == "service"
+
+
 def test_a_refusal_that_came_does_not_show_that_a_place_works() -> None:
     endpoints = lake(6)
     tests = copies(endpoints, lambda copy: "S0" in {copy.source.site, copy.destination.site})

@@ -86,6 +86,10 @@ class Hypothesis(NamedTuple):
         limits = [f"{name}={value}" for name, value in self.limits]
         return ":".join(part for part in (self.scope, self.level, "+".join(self.place), *limits) if part)
 
+    def limited_to_a_test(self) -> bool:
+        """Whether it is about one test."""
+        return any(name == "test" for name, _ in self.limits)
+
     def of_tests(self) -> bool:
         """Whether it is about what tests do, so that every pass of such a test counts, also a refusal."""
         return any(name in {"test", "capability"} for name, _ in self.limits)

@@ -103,12 +103,13 @@ class Observations:
     def _add(self, position: int, row: TestRow) -> None:
         cell = row.cell if not row.link else ""
         link = row.link or ("", "", "")
+        auth = str(row.evidence.get("failed_auth", row.auth))
         attributes = Attributes(
             source=link[0],
             destination=link[1],
             cell=cell,
-            auth=row.auth,
-            family=family(row.auth),
+            auth=auth,
+            family=family(auth),
             group=row.identity,
             layer="streamed" if row.streamed else row.layer,
             capability=row.capability,

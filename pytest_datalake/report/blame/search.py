@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_datalake.report.blame.hypotheses import Hypothesis, Place, Space
-    from pytest_datalake.report.blame.observations import Observations
+    from pytest_datalake.report.blame.observations import Attributes, Observations
 
 NOISE = 0.01
 """Share of tests that fail for no reason worth a name."""
@@ -34,6 +34,10 @@ _MOST_FAULTS = 30
 _MOST_RIVALS = 150
 _ROUNDS = 4
 _LEAST_FAILURES = 2
+_SELDOM, _ENOUGH = 0.4, 0.3
+"""Something everywhere that fails no more than so often is believed in where enough of it is sporadic."""
+_SEVERAL, _ALWAYS = 3, 9
+"""Runs of a test over one protocol that tell whether it is, and failures for each pass that say it is not."""
 CERTAIN = math.log(100)
 AMBIGUOUS = math.log(8)
 """A rival that is this close in the logarithm of odds is named too."""
@@ -90,9 +94,22 @@ class Search:
         self._weights = [len(observations.tallies[attributes].failures) for attributes in self.failing]
         self._price = space.price
         self.reaches = self._reaches(observations, space)
+        self._doors = observations.doors
+        self._passed: Counter[tuple[str, str]] = Counter()
+        for attributes, tally in observations.tallies.items():
+            self._passed[self._kind_of_test(attributes)] += tally.passes + tally.refusals
 
     def run(self) -> tuple[Found, ...]:
         """The best explanation; the order is that of how much each fault explains."""
+        chosen = self._best()
+        while wrong := [one for one in chosen if self._keeps_to_tests(one, chosen)]:
+            for hypothesis in wrong:
+                del self.reaches[hypothesis]
+            chosen = self._best()
+        found = [self._judged(hypothesis, chosen) for hypothesis in chosen]
+        return tuple(sorted(found, key=lambda one: -one.reach.failures))
+
+    def _best(self) -> dict[Hypothesis, float]:
         self._heap = self._initial()
         self._candidates = [hypothesis for _, hypothesis in heapq.nsmallest(_MOST_RIVALS, self._heap)]
         chosen = self._greedily({})
@@ -101,8 +118,31 @@ class Search:
             if improved == chosen:
                 break
             chosen = improved
-        found = [self._judged(hypothesis, chosen) for hypothesis in chosen]
-        return tuple(sorted(found, key=lambda one: -one.reach.failures))
+        return chosen
+
+    def _keeps_to_tests(self, hypothesis: Hypothesis, chosen: Mapping[Hypothesis, float]) -> bool:
+        """Whether what fails now and then everywhere is certain tests, always: then it is these.
+
+        Of a test that ran once nobody knows; but where it is the lake, others fail as often.
+        """
+        everywhere = hypothesis.level in {"", "technology", "protocol"}
+        if not everywhere or hypothesis.limited_to_a_test() or chosen[hypothesis] > _SELDOM:
+            return False
+        others = {number for one in chosen if one != hypothesis for number in self.reaches[one].failing}
+        failed: Counter[tuple[str, str]] = Counter()
+        for number in set(self.reaches[hypothesis].failing) - others:
+            failed[self._kind_of_test(self.failing[number])] += self._weights[number]
+        repeated = sum(count for count in self._passed.values() if count >= _SEVERAL)
+        sporadic = sum(
+            count
+            for kind, count in failed.items()
+            if count + self._passed[kind] >= _SEVERAL and count < _ALWAYS * self._passed[kind]
+        )
+        return repeated >= _ENOUGH * self._passed.total() and sporadic < _ENOUGH * failed.total()
+
+    def _kind_of_test(self, attributes: Attributes) -> tuple[str, str]:
+        """A test over one protocol."""
+        return attributes.test, next((self._doors[end].protocol for end in attributes.ends), "")
 
     def _reaches(self, observations: Observations, space: Space) -> dict[Hypothesis, Reach]:
         members: dict[Hypothesis, list[int]] = defaultdict(list)
