@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import select
 import shutil
@@ -24,15 +23,13 @@ from pytest_datalake.lake.pki import Authorities
 from pytest_datalake.lake.revival import end_at_once
 from pytest_datalake.matrix.load import load
 
-from .health import serves
+from .health import serves, threads, unfinished, warn
 from .verdicts import Row, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_datalake.matrix.model import Endpoint, Matrix
-
-LOGGER = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parents[2]
 
@@ -246,21 +243,27 @@ class SmallLake:
     def run(self, *arguments: str, workers: int = 2) -> Verdict:
         """Run suites against this lake as a user would, and read what they left.
 
-        Once more where a daemon crashed or hung meanwhile that nobody had broken: such a run says nothing.
-        Fails where that happens again.
+        Once more, with a warning, where a daemon crashed or hung meanwhile that nobody had broken, or where
+        the run did not end: such a run says nothing. Fails where that happens again.
         """
         for _ in range(2):
             before = len(self._lake.crashes())
-            verdict = self._run(*arguments, workers=workers)
+            verdict, stuck = None, ""
+            try:
+                verdict = self._run(*arguments, workers=workers)
+            except subprocess.TimeoutExpired as error:
+                stuck = f"the run did not end; {unfinished(self.jobs)}; {error.stdout!r:.2000}"
             crashed = [one.process for one in self._lake.crashes()[before:]]
             self._running |= self._started_again(crashed)
-            hung = [rse for rse in self._rses() if rse not in self._broken and not self._serves(rse)]
-            if not hung and not crashed:
+            whole = [rse for rse in self._rses() if rse not in self._broken]
+            hung = {rse: threads(self.pid(rse)) for rse in whole if not self._serves(rse)}
+            if verdict and not hung and not crashed:
                 return verdict
-            LOGGER.warning("of themselves crashed %s, and hung or ended %s", crashed, hung)
+            trouble = f"of themselves crashed {crashed}, hung or ended {hung}; {stuck}"
+            warn(trouble)
             for rse in hung:
                 self.restart(rse)
-        raise AssertionError(f"crashed: {crashed}, hung or ended: {hung}, in two runs one after the other")
+        raise AssertionError(f"twice, one run after the other: {trouble}")
 
     def _run(self, *arguments: str, workers: int) -> Verdict:
         shutil.rmtree(self._reports, ignore_errors=True)

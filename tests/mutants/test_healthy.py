@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-
-from pytest_datalake.lake.revival import end_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +37,12 @@ def test_healthy_lake_is_green_under_full_load(lake_of: LakeOf) -> None:
     lake.run(ARRIVES, MEMBER_WORKS, EXPIRED, "--cells", "smoke").is_green(tests=9)
 
 
-def test_a_door_that_ended_of_itself_is_started_again_and_the_run_repeated(lake_of: LakeOf) -> None:
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_door_that_ended_or_hung_of_itself_is_started_again_and_the_run_repeated(
+    lake_of: LakeOf, sign: signal.Signals
+) -> None:
     lake = lake_of(COMO="xrootd")
-    end_at_once(lake.pid("COMO-A"))
-    lake.run(MEMBER_WORKS, "--protocol", "davs").is_green(tests=3)
+    os.kill(lake.pid("COMO-A"), sign)
+    with pytest.warns(UserWarning, match="hung or ended {'COMO-A'"):
+        verdict = lake.run(MEMBER_WORKS, "--protocol", "davs", "--budget", "5")
+    verdict.is_green(tests=3)
