@@ -10,13 +10,13 @@ import subprocess
 import time
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_datalake.errors import EngineError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pytest_datalake.matrix.model import Identity, Trust
 
@@ -26,7 +26,9 @@ LIFETIME = timedelta(hours=12)
 RENEW_BEFORE = 3600.0
 """Seconds before its end in which a proxy is no longer handed out: longer than any operation takes."""
 
-_PATIENCE = 60.0
+PATIENCE = 60.0
+"""Seconds until it is stopped."""
+
 _REFUSALS = ("user unknown", "suspended", "not authorized", "unable to satisfy", "not active")
 
 
@@ -63,28 +65,39 @@ def make_voms_proxy(
         "X509_CERT_DIR": trust.ca_directory,
         "X509_VOMS_DIR": trust.voms_directory,
     }
-    try:
-        done = subprocess.run(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=_PATIENCE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+    status, output = _run(command, environment)
+    if status is None:
         fresh.unlink(missing_ok=True)
-        raise EngineError(f"{who} did not end within {_PATIENCE:g} s") from None
-    if done.returncode != 0:
+        raise EngineError(f"{who} did not end within {PATIENCE:g} s")
+    if status != 0:
         fresh.unlink(missing_ok=True)
-        said = " ".join(done.stdout.partition("Error:")[2].split()) or " ".join(done.stdout.split())
+        said = " ".join(output.partition("Error:")[2].split()) or " ".join(output.split())
         if any(words in said.lower() for words in _REFUSALS):
             raise StorageError(f"{who} was refused: {said[:300]}", kind="denied", operation=PROGRAM)
-        raise EngineError(f"{who} ended with status {done.returncode}: {said[:300]}")
+        raise EngineError(f"{who} ended with status {status}: {said[:300]}")
     fresh.replace(path)
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int | None, str]:
+    """Exit status, None where it took too long, and what it said."""
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # killed with us it would leave the key that it works with
+    ) as running:
+        try:
+            said, _ = running.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+            Path(f"/tmp/tmp_x509up_u{os.getuid()}_{running.pid}").unlink(missing_ok=True)  # noqa: S108  # its own
+            return None, ""
+        return running.returncode, said
 
 
 def voms_proxy(

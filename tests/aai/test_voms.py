@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -52,6 +53,20 @@ def test_a_server_that_is_not_there_is_no_refusal(trust: Trust, ska: Identity, t
     vomses.write_text('"escape" "localhost" "1" "/CN=nobody" "escape"\n')
     with pytest.raises(EngineError, match=r"identity ska: voms-proxy-init for the VO escape ended with"):
         make_voms_proxy(replace(trust, vomses=str(vomses)), ska, tmp_path / "proxy", vo="escape")
+
+
+def test_a_server_that_says_nothing_leaves_nothing(
+    trust: Trust, ska: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(voms, "PATIENCE", 3)
+    before = set(Path("/tmp").glob("tmp_x509up_*"))  # where the program keeps its key
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        vomses = tmp_path / "vomses"
+        vomses.write_text(f'"escape" "localhost" "{silent.getsockname()[1]}" "/CN=nobody" "escape"\n')
+        with pytest.raises(EngineError, match=r"identity ska: .* did not end within 3 s"):
+            make_voms_proxy(replace(trust, vomses=str(vomses)), ska, tmp_path / "proxy", vo="escape")
+    assert [path.name for path in tmp_path.iterdir()] == ["vomses"]
+    assert set(Path("/tmp").glob("tmp_x509up_*")) <= before
 
 
 def test_what_is_missing_is_said(
