@@ -29,6 +29,7 @@ class Row:
     requirement: str
     outcome: str
     reason: str
+    reproduce: str
     seconds: float
 
     @property
@@ -44,7 +45,7 @@ class Row:
     @classmethod
     def read(cls, document: dict[str, Any]) -> Row:
         where = document["cell"] or f"{document['source']} > {document['destination']}"
-        known = ("test", "auth", "identity", "requirement", "outcome", "reason", "seconds")
+        known = ("test", "auth", "identity", "requirement", "outcome", "reason", "reproduce", "seconds")
         return cls(where=where, **{name: document[name] for name in known})
 
 
