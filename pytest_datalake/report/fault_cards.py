@@ -80,7 +80,11 @@ def _card(
 ) -> FaultCard:
     rows = [tests[position] for position in fault.tests]
     example = next((row for row in rows if row.nodeid == fault.nodeid), rows[0] if rows else None)
-    advice = advise(fault.reason, {row.auth for row in rows}) if fault.outcome == "failed" else None
+    advice = None
+    if fault.outcome == "failed":
+        names = {row.requirement or row.test for row in rows}
+        test = names.pop() if len(names) == 1 else ""
+        advice = advise(fault.reason, {row.shown for row in rows}, fault.identity, test)
     since = history.faults.get(fault.key, "") if len(history.runs) > 1 else ""
     state: Literal["", "new", "still"] = ""
     if since:

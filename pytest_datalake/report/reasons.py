@@ -81,6 +81,10 @@ _TOKENS = (
     "Is the token's issuer trusted here, is its audience one of this site's, and does its scope's path "
     "(storage.read, storage.create, storage.modify) cover the file below the area of the experiment?"
 )
+_GROUPS = (
+    "Is the token's issuer trusted here, is its audience one of this site's, and which rule gives its groups "
+    "(wlcg.groups) rights on the area of the experiment?"
+)
 _X509 = (
     "Is the VO's attribute authority known here (vomsdir and its CA), and is the FQAN mapped to an account "
     "that owns, or may write to, the area of the experiment?"
@@ -91,22 +95,53 @@ _SEVERAL = (
     "which its members are mapped read and write it?"
 )
 
+_GRANTED = (
+    "To which account, groups or scopes is this identity mapped here, and which rule gives it rights "
+    "there? Where only one operation or protocol is open, the rules may not apply to that one."
+)
+_GRANTED_TO = {
+    "revoked": (
+        "Are lists of revoked certificates fetched (fetch-crl), and does the server look at them whenever "
+        "somebody shows a certificate, or a proxy of one?"
+    ),
+    "expired": "Is the clock right, and are the times of a credential looked at again that was seen before?",
+    "proxy": "Which library checks the chain of a proxy here, and what it may not do (RFC 3820)?",
+}
+"""By what the test's name tells of."""
+
 _Rule = tuple[str, str, str]
 """A pattern in the answer, what it means, and what to look at."""
 
 _ALWAYS: tuple[_Rule, ...] = (
+    (
+        r"is gone, though",
+        "something was destroyed, though the server said that it was refused",
+        "Data may be lost. Does the server remove a file before it knows whether it may be replaced?",
+    ),
+    (
+        r"^at the destination is [^,]*, not nothing",
+        "a copy that failed or was refused left a file behind",
+        "Does the destination make the file before it knows whether the copy may begin, and keep it then?",
+    ),
     (
         r"^at the destination is",
         "something else lies at the destination than belongs there",
         "What does the destination do with the file of a copy that fails or is refused in mid-course?",
     ),
     (
+        r"should have been refused as (?!denied)",
+        "the server said that it was done, and it was not",
+        "Which version runs, and does a later one tell of such errors?",
+    ),
+    (
+        r"^refused as other, not as",
+        "it was refused as it should be, with a code that says something else",
+        "Which error code does the server's software give here, and does a later version give another?",
+    ),
+    (
         r"should have been refused",
         "something was granted that should be refused",
-        (
-            "To which account, groups or scopes is this identity mapped here, and which rule gives it rights "
-            "there? Where only one operation or protocol is open, the rules may not apply to that one."
-        ),
+        "{granted}",
     ),
     (
         r"\b507\b|no space|insufficient storage|enospc|edquot|quota",
@@ -265,7 +300,7 @@ _TELLING = frozenset({"401", "403", "404", "405", "409", "429", "501", "503"})
 """Statuses that leave nothing to the words behind them."""
 
 
-def advise(reason: str, auths: Collection[str] = ()) -> Advice | None:
+def advise(reason: str, auths: Collection[str] = (), identity: str = "", test: str = "") -> Advice | None:
     """What a reason usually means; None where that is not known.
 
     A server whose HTTP status stands in the reason has answered, whatever error number the client made of it.
@@ -273,6 +308,8 @@ def advise(reason: str, auths: Collection[str] = ()) -> Advice | None:
     Args:
         reason: of some tests.
         auths: by which they showed who they were.
+        identity: who alone met it; empty: others did, too.
+        test: name of the test that all of them are; empty: several.
     """
     text = cause(reason, 4 * SHOWN).lower()
     whole = ABOUT_ISSUE.sub("", one_line(reason, 4 * SHOWN)).lower()
@@ -290,7 +327,8 @@ def advise(reason: str, auths: Collection[str] = ()) -> Advice | None:
     )
     for (pattern, meaning, check), said in rules:
         if re.search(pattern, said):
-            return Advice(meaning=meaning, check=check.format(auth=_for(auths)))
+            granted = next((told for word, told in _GRANTED_TO.items() if word in test), _GRANTED)
+            return Advice(meaning=meaning, check=check.format(auth=_for(auths, identity), granted=granted))
     return None
 
 
@@ -300,8 +338,15 @@ def unreachable(reason: str) -> bool:
     return not _HTTP.search(text) and any(re.search(rule[0], text) for rule in _UNANSWERED[:4])
 
 
-def _for(auths: Collection[str]) -> str:
+def _for(auths: Collection[str], identity: str) -> str:
     kinds = {auth.partition("-")[0] for auth in auths}
+    if identity:
+        return (
+            f"Others are let in: which rule gives {identity}'s groups, or the account that they are mapped "
+            "to, rights on the area of the experiment, and is that area there?"
+        )
+    if set(auths) == {"token-group"}:
+        return _GROUPS
     if kinds == {"token"}:
         return _TOKENS
     if kinds == {"x509"}:

@@ -255,6 +255,11 @@ class TestRow:
         """Source, destination and auth where the test is about a link."""
         return (self.source, self.destination, self.auth) if self.source and self.destination else None
 
+    @property
+    def shown(self) -> str:
+        """How the identity was proved in the call that failed, or in all of the test."""
+        return str(self.evidence.get("failed_auth", self.auth))
+
     def to_json(self) -> dict[str, Any]:
         """The row as it is written: texts cut, details left out where there are none."""
         document = {"type": "test", **asdict(self)}

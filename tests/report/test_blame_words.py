@@ -100,6 +100,27 @@ def test_each_case_of_a_table_is_a_test_of_its_own() -> None:
     assert fault.count == fault.of == len(doors)
 
 
+def test_a_test_that_fails_over_one_protocol_is_not_told_as_if_all_failed_there() -> None:
+    endpoints = lake(6)
+    tests = [
+        TestRow(
+            run_id="r",
+            nodeid=f"{test} {door.id}",
+            test=test,
+            cell=door.id,
+            site=door.site,
+            auth="token-scope",
+            capability="access",
+            outcome="failed" if test == "test_rename" and door.protocol == "root" else "passed",
+            reason="wrong name",
+        )
+        for door in endpoints
+        for test in ("test_rename", "test_read", "test_list", "test_remove")
+    ]
+    (fault,) = blame(tests, endpoints)
+    assert fault.sentence == "the test “rename” fails at all storage over root"
+
+
 def test_thin_evidence_of_several_sorts_is_one_fault() -> None:
     endpoints = lake(8)
     tests = copies(endpoints, lambda _copy: False)

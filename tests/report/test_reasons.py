@@ -17,6 +17,9 @@ COPY = "copy davs://h/x -> davs://g/y: TRANSFER ERROR: Copy failed (3rd {}). Las
 TURNED_DOWN = "the active end answered, and does not do this third-party copy"
 NOT_CONNECTED = "the two ends of the copy are not connected"
 WRONG_REQUEST = "the server takes the request for a wrong one"
+DESTROYED = "something was destroyed, though the server said that it was refused"
+OTHER_CODE = "it was refused as it should be, with a code that says something else"
+NOT_TOLD = "the server said that it was done, and it was not"
 
 
 def test_operation_addresses_and_wrappings_are_left_out() -> None:
@@ -82,8 +85,15 @@ def test_one_cause_has_one_shape_and_two_statuses_have_two() -> None:
         ("the copy was neither done nor refused: HTTP 400: Request unknown", TURNED_DOWN),
         (
             "at the destination is 0 bytes, not nothing, though the active end said 'HTTP 201: failure: 403'",
+            "a copy that failed or was refused left a file behind",
+        ),
+        (
+            "at the destination is 0 bytes, not the 9 bytes that belong there, though the active end said x",
             "something else lies at the destination than belongs there",
         ),
+        ("/ska/file is gone, though the door said denied: put root://h//ska/file: 403", DESTROYED),
+        ("refused as other, not as exists: rmdir root://h//x: Failed (EIO)", OTHER_CODE),
+        ("was done; it should have been refused as not-found (rmdir root://h//x)", NOT_TOLD),
         (COPY.format("pull", "Transfer failure: Couldn't connect to server (EIO)"), NOT_CONNECTED),
         ("put davs://h/x: HTTP 400 : Server Error (EHOSTDOWN)", WRONG_REQUEST),
         ("HTTP 403 : no checksum for you", "access was refused"),
@@ -100,13 +110,22 @@ def test_what_a_reason_usually_means(reason: str, meaning: str) -> None:
 
 
 def test_where_to_look_depends_on_the_credential() -> None:
-    def check(*auths: str) -> str:
-        advice = advise("HTTP 403", auths)
+    def check(*auths: str, identity: str = "") -> str:
+        advice = advise("HTTP 403", auths, identity)
+        assert advice is not None
+        return advice.check
+
+    def granted(test: str) -> str:
+        advice = advise("was done; it should have been refused as denied", test=test)
         assert advice is not None
         return advice.check
 
     assert "issuer" in check("token-scope", "token-group")
+    assert "wlcg.groups" in check("token-group")
     assert "vomsdir" in check("x509-voms")
+    assert check("x509-voms", identity="ska").startswith("Others are let in: which rule gives ska's groups")
+    assert "fetch-crl" in granted("revoked-certificate")
+    assert "fetch-crl" not in granted("test_other_experiments_file_is_not_read")
     assert "Tokens and certificates are refused alike" in check("token-scope", "x509", "anonymous")
     assert len({check("token-scope"), check("x509"), check("anonymous"), check("token-group", "x509")}) == 4
 

@@ -36,6 +36,7 @@ def test_secrets_are_left_out(secret: str) -> None:
         "davs://como.example:1094/escape/ska/run-4714/file",
         'curl --header "Authorization: Bearer $BEARER_TOKEN" --url-query "authz=Bearer $BEARER_TOKEN"',
         'curl --url-query "access_token=$BEARER_TOKEN"',
+        'curl --header "Authorization: Bearer $CASE_TOKEN_1"',
     ],
 )
 def test_what_people_look_for_stays(text: str) -> None:

@@ -162,6 +162,7 @@ class _Writer:
             contrast="; ".join(beside[:_CONTRASTS]),
             confidence=self._confidence(),
             sites=self._space.sites(hypothesis),
+            identity=dict(hypothesis.limits).get("group", ""),
             count=len(self._rows),
             of=self._of(),
             evidence=tuple(self._evidence(reasons, beside)),
@@ -249,7 +250,7 @@ class _Writer:
         others = sorted({doors[end].site for end in ends if end in doors} - set(own))
         if others:
             yield f"{'with' if own else 'at'} {listed(others)}{' at the other end' if own else ''}"
-        auths = sorted({row.auth for row in self._rows} - {""})
+        auths = sorted({row.shown for row in self._rows} - {""})
         if auths:
             yield f"by {listed(auths)}"
         tests = len({row.requirement if row.clause else row.test for row in self._rows})

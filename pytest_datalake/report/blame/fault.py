@@ -28,6 +28,7 @@ class Fault:
         confidence: how sure it is that this and nothing else is at fault: `certain`, `likely` or
             `ambiguous`; empty for kinds that are not inferred.
         sites: who has to act; two for a link; none for what is central or the run's own.
+        identity: the only one that has it; empty: others have it, too.
         outcome: the most frequent outcome of its tests.
         count: tests that are attributed to it. Each test is attributed once.
         of: the same, and the tests in its reach that passed.
@@ -47,6 +48,7 @@ class Fault:
     contrast: str = ""
     confidence: Confidence = ""
     sites: tuple[str, ...] = ()
+    identity: str = ""
     outcome: Outcome = "failed"
     count: int = 0
     of: int = 0

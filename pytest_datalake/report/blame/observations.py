@@ -103,13 +103,12 @@ class Observations:
     def _add(self, position: int, row: TestRow) -> None:
         cell = row.cell if not row.link else ""
         link = row.link or ("", "", "")
-        auth = str(row.evidence.get("failed_auth", row.auth))
         attributes = Attributes(
             source=link[0],
             destination=link[1],
             cell=cell,
-            auth=auth,
-            family=family(auth),
+            auth=row.shown,
+            family=family(row.shown),
             group=row.identity,
             layer="streamed" if row.streamed else row.layer,
             capability=row.capability,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _SORTS: tuple[tuple[str, str], ...] = (
     ("lax", r"should have been refused"),
+    ("left", r"^at the destination is [^,]*, not nothing"),
     ("full", r"\b507\b|no space|insufficient storage|enospc|edquot|quota"),
     ("wrong", r"^at the destination is|checksum|adler32|\bmd5\b|differs from the source|truncated"),
     (

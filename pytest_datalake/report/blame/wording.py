@@ -18,6 +18,7 @@ _VERBS = {
     "broken": "breaks connections off",
     "lost": "does not find files that are there",
     "lax": "does what it should refuse",
+    "left": "keeps files of copies that failed or were refused",
     "": "fails",
 }
 _REFUSES = "refuses access"
@@ -73,6 +74,10 @@ def sentence(hypothesis: Hypothesis, sort: str, often: str) -> str:
     if hypothesis.scope == "lake":
         return f"{often} {_central(hypothesis)}".lstrip()
     limits = dict(hypothesis.limits)
+    if hypothesis.level in {"technology", "protocol"} and "test" in limits:
+        fails = f"the test {told(limits['test'])} fails{' in places' if often else ''}"
+        rest = _limits(hypothesis, without=("test",))
+        return " ".join(filter(None, (fails, f"at {place(hypothesis)}", _role(hypothesis), *rest)))
     some = often == IN_SOME_TESTS and bool(_WHICH_TESTS & limits.keys())
     often = "" if some else often
     rest = _limits(hypothesis, some=some)
