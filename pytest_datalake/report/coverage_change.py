@@ -31,7 +31,8 @@ class Coverage:
         planned: number of tests by capability.
         unsupported: ``(capability, endpoint)`` that is not declared, sorted.
         endpoints: ids of all endpoints, sorted.
-        declared: what each of these declares besides its capabilities: technology, QoS class, auth, copies.
+        declared: what each of these declares besides its capabilities (technology, QoS class, auth, copies),
+            and what its server calls itself.
         known_issues: date until which each of them is expected, by what is wrong, where, and its reference.
         downtimes: what was in a declared downtime or soon will be, sorted.
         selection: what was typed to choose the tests, by option.
@@ -131,7 +132,8 @@ def _known(issue: KnownIssueRow) -> str:
 
 
 def _declared(endpoint: EndpointRow) -> dict[str, str]:
-    return {
+    software = {"software": endpoint.software} if endpoint.software else {}
+    return software | {
         "technology": endpoint.technology,
         "QoS class": endpoint.qos,
         "auth": ", ".join(sorted(endpoint.auth)),

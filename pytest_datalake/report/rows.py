@@ -56,6 +56,7 @@ class EndpointRow:
         site: site that runs it.
         rse: storage element it is a door of.
         technology: what serves it, such as `xrootd`.
+        software: what the server called itself, such as `XrootD/v5.5.3`; empty: it did not say.
         qos: QoS class of the RSE.
         protocol: `davs`, `root`, `gsiftp` or `s3s`.
         auth: ways of showing who one is that it declares to accept.
@@ -66,6 +67,7 @@ class EndpointRow:
     site: str = ""
     rse: str = ""
     technology: str = ""
+    software: str = ""
     qos: str = ""
     protocol: str = ""
     auth: tuple[str, ...] = ()

@@ -271,6 +271,22 @@ def test_what_changed_in_the_coverage(tmp_path: Path, green_run: list[Row]) -> N
         )
 
 
+def test_another_version_of_a_server_is_shown(tmp_path: Path, green_run: list[Row]) -> None:
+    run = green_run[0]
+    assert isinstance(run, RunRow)
+    said = ["XrootD/v5.5.3", "", "XrootD/v5.6.9", "XrootD/v5.7.0"]  # once the door did not answer
+    lines = []
+    for number, software in enumerate(said):
+        ends = (replace(run.endpoints[0], software=software), *run.endpoints[1:])
+        one = replace(run, run_id=f"r{number}", endpoints=ends)
+        path = write(tmp_path, [one, *(replace(row, run_id=one.run_id) for row in green_run[1:])])
+        lines.append(make([path], tmp_path).change.lines)
+    told = f"{run.endpoints[0].id}: software XrootD/v5.7.0, before XrootD/v5.6.9"
+    assert lines == [(), (), (), (told,)]
+    page = (tmp_path / "sites" / f"{run.endpoints[0].site}.html").read_text()
+    assert "XrootD/v5.7.0" in page
+
+
 def test_numbers_of_other_tests_are_not_compared(tmp_path: Path, green_run: list[Row]) -> None:
     run = green_run[0]
     assert isinstance(run, RunRow)
