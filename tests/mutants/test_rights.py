@@ -48,7 +48,7 @@ def test_area_closed_to_its_own_group_turns_red(lake_of: LakeOf) -> None:
         because="permission denied|permission refused",
     )
     assert {row.identity for row in verdict.rows if row.outcome == "failed"} == {"ska"}
-    assert list(verdict.faults.values()) == ["LEMAN refuses access for ska in some tests"]
+    assert list(verdict.faults.values()) == ["LEMAN refuses access for ska where rights come with groups"]
 
 
 def test_door_that_takes_expired_tokens_turns_red(lake_of: LakeOf) -> None:

@@ -100,6 +100,56 @@ def test_each_case_of_a_table_is_a_test_of_its_own() -> None:
     assert fault.count == fault.of == len(doors)
 
 
+def test_rules_for_groups_that_are_wrong_at_one_place_are_one_fault() -> None:
+    endpoints = lake(4)
+    tests = [
+        TestRow(
+            run_id="r",
+            nodeid=f"{test} {door.id} {auth} {identity}",
+            test=test,
+            cell=door.id,
+            site=door.site,
+            auth=auth,
+            identity=identity,
+            capability="access",
+            outcome="failed"
+            if door.site == "S1" and identity == "ska" and auth in {"token-group", "x509-voms"}
+            else "passed",
+            reason="HTTP 403 : Permission refused",
+        )
+        for door in endpoints
+        for auth in ("token-scope", "token-group", "x509-voms", "x509")
+        for identity in ("ska", "lofar")
+        for test in ("test_rename", "test_read", "test_list", "test_remove")
+    ]
+    (fault,) = blame(tests, endpoints)
+    assert fault.sentence == "S1 refuses access for ska where rights come with groups"
+    assert "the same with token-scope and x509 work: 16 of 16" in fault.contrast
+
+
+def test_what_a_fixture_did_by_another_credential_counts_as_that() -> None:
+    endpoints = lake(4)
+    tests = [
+        TestRow(
+            run_id="r",
+            nodeid=f"{number} {door.id} {auth}",
+            test=f"test_{number}",
+            cell=door.id,
+            site=door.site,
+            auth=auth,
+            capability="access",
+            outcome="failed" if door.site == "S1" and auth != "token-scope" else "passed",
+            evidence={"failed_auth": "x509-voms"} if door.site == "S1" and auth == "anonymous" else {},
+            reason="HTTP 403 : Permission refused",
+        )
+        for door in endpoints
+        for auth in ("token-scope", "x509-voms", "anonymous")
+        for number in range(4)
+    ]
+    (fault,) = blame(tests, endpoints)
+    assert fault.sentence == "S1 refuses X.509"
+
+
 def test_a_test_that_fails_over_one_protocol_is_not_told_as_if_all_failed_there() -> None:
     endpoints = lake(6)
     tests = [

@@ -22,6 +22,7 @@ _NAMED = 3
 _LIMITS = {
     "family": "the same with {}",
     "auth": "the same with {}",
+    "rights": "the same with {}",
     "group": "the same for {}",
     "layer": "the same in {}",
     "capability": "tests of {} there",

@@ -1,9 +1,9 @@
 """The faults that are thought of, and what each must be worth before it is believed.
 
 A hypothesis is a place in a role (``source``, ``destination`` or ``any``), a link, a connection (from the end
-of a copy that opens it, whichever way the bytes go), or the whole lake, limited or not to an auth, a group, a
-layer, a mode of copies, a capability or a test. Places are sites, RSEs, doors (a site over one
-protocol), endpoints, and everything of one technology or protocol.
+of a copy that opens it, whichever way the bytes go), or the whole lake, limited or not to an auth, to rights
+that come with groups, to a group, a layer, a mode of copies, a capability or a test. Places are sites, RSEs,
+doors (a site over one protocol), endpoints, and everything of one technology or protocol.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _LIMITS_TOGETHER: tuple[tuple[str, ...], ...] = (
     (),
     ("auth",),
     ("family",),
+    ("rights",),
     ("group",),
     ("layer",),
     ("capability",),
@@ -31,8 +32,10 @@ _LIMITS_TOGETHER: tuple[tuple[str, ...], ...] = (
     ("mode",),
     ("auth", "group"),
     ("family", "group"),
+    ("group", "rights"),
     ("auth", "test"),
     ("auth", "capability"),
+    ("rights", "capability"),
 )
 _LIMITS_OF_LINKS: tuple[tuple[str, ...], ...] = ((), ("auth",), ("layer",))
 
@@ -52,6 +55,7 @@ _PRICE_OF_LEVEL = {
 _PRICE_OF_LIMIT = {
     "family": 0.6,
     "auth": 0.7,
+    "rights": 2.0,
     "group": 1.5,
     "layer": 0.7,
     "capability": 0.7,

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
     from pytest_datalake.report.rows import EndpointRow, TestRow
 
-LIMITS = ("auth", "family", "group", "layer", "capability", "test", "mode")
+LIMITS = ("auth", "family", "rights", "group", "layer", "capability", "test", "mode")
 """Attributes of a test that a fault may be limited to, besides its places."""
 
-TOKENS, CERTIFICATES = "tokens", "X.509"
+TOKENS, CERTIFICATES, GROUPS = "tokens", "X.509", "groups"
+
+_OF_GROUPS = frozenset({"token-group", "x509-voms"})
+"""What a storage grants by its own rules for groups; a scope brings its rights along."""
 
 
 class Attributes(NamedTuple):
@@ -31,6 +34,7 @@ class Attributes(NamedTuple):
     cell: str
     auth: str
     family: str
+    rights: str
     group: str
     layer: str
     capability: str
@@ -96,9 +100,9 @@ class Observations:
         self.seen = {self.doors[end] for attributes in self.tallies for end in attributes.ends}
 
     def values(self, limit: str) -> set[str]:
-        """The values of an attribute that were seen."""
+        """The values of an attribute that were seen; rights that do not come with groups are one, too."""
         at = Attributes._fields.index(limit)
-        return {attributes[at] for attributes in self.tallies} - {""}
+        return {attributes[at] for attributes in self.tallies} - ({""} if limit != "rights" else set())
 
     def _add(self, position: int, row: TestRow) -> None:
         cell = row.cell if not row.link else ""
@@ -109,6 +113,7 @@ class Observations:
             cell=cell,
             auth=row.shown,
             family=family(row.shown),
+            rights=GROUPS if row.shown in _OF_GROUPS else "",
             group=row.identity,
             layer="streamed" if row.streamed else row.layer,
             capability=row.capability,

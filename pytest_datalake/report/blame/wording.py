@@ -128,6 +128,7 @@ def _limits(hypothesis: Hypothesis, without: tuple[str, ...] = (), *, some: bool
     phrases = {
         "family": "with {}",
         "auth": "with {}",
+        "rights": "where rights come with {}",
         "group": "for {}",
         "layer": "in the layer {}",
         "capability": "in some {} tests" if some else "in {} tests",
