@@ -13,7 +13,7 @@ from pytest_datalake.report.blame.leftovers import leftovers
 from pytest_datalake.report.blame.observations import Observations
 from pytest_datalake.report.blame.search import CERTAIN, Found, Search
 from pytest_datalake.report.blame.texts import accused, sort_of
-from pytest_datalake.report.blame.wording import IN_SOME_TESTS, kind, sentence, where
+from pytest_datalake.report.blame.wording import IN_SOME_TESTS, kind, sentence, told, where
 from pytest_datalake.report.reasons import cause, shape
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def blame(tests: Sequence[TestRow], endpoints: Iterable[EndpointRow]) -> tuple[F
         _Writer(
             one,
             [tests[position] for position in positions],
+            tests,
             observations,
             space,
             search,
@@ -122,6 +123,7 @@ class _Writer:
     Args:
         found: the fault.
         rows: the failures that are attributed to it.
+        tests: all rows.
         observations: everything that was seen.
         space: all hypotheses.
         search: what they reach.
@@ -132,12 +134,14 @@ class _Writer:
         self,
         found: Found,
         rows: Sequence[TestRow],
+        tests: Sequence[TestRow],
         observations: Observations,
         space: Space,
         search: Search,
         elsewhere: AbstractSet[int],
     ) -> None:
         self._rows = rows
+        self._tests = tests
         self._observations = observations
         self._space = space
         self._search = search
@@ -221,6 +225,8 @@ class _Writer:
 
     def _evidence(self, reasons: Sequence[Sequence[TestRow]], beside: Sequence[str]) -> Iterator[str]:
         yield f"{self._share()}, {', '.join(self._variety())}"
+        if 0 < self._found.reach.passes <= _FEW:
+            yield f"passed all the same: {listed(sorted(self._passed()))}"
         yield from beside
         if self._confidence() == "certain":
             yield "every other explanation is at least a hundred times less likely"
@@ -228,13 +234,21 @@ class _Writer:
             yield f"{len(rows)}: {cause(rows[0].reason) or 'no reason given'}"
         if rest := sum(map(len, reasons[_SHOWN:])):
             yield f"{rest}: other answers"
-        told = self._accused.total()
+        blaming = self._accused.total()
         agreeing = self._agreeing(self._found.hypothesis)
         if self._by_text:
             others = " or ".join(where(rival) for rival in self._found.rivals[:_SHOWN])
-            yield f"the pattern alone would fit {others} as well; {agreeing} of {told} error texts decide"
-        elif told and agreeing >= _CLEAR * told and self._found.hypothesis.scope != "lake":
-            yield f"{agreeing} of {told} answers point to this place"
+            yield f"the pattern alone would fit {others} as well; {agreeing} of {blaming} error texts decide"
+        elif blaming and agreeing >= _CLEAR * blaming and self._found.hypothesis.scope != "lake":
+            yield f"{agreeing} of {blaming} answers point to this place"
+
+    def _passed(self) -> Iterator[str]:
+        """Tests in the reach of the fault that passed, those alone that say that the place works."""
+        for attributes, tally in self._observations.tallies.items():
+            if tally.passes and covers(self._found.hypothesis, attributes, self._space):
+                row = self._tests[tally.some]
+                at = f"{row.source} → {row.destination}" if row.link else row.cell
+                yield f"{told(row.requirement if row.clause else row.test)} at {at} by {row.auth}"
 
     def _share(self) -> str:
         count, of = len(self._rows), self._of()
@@ -258,9 +272,9 @@ class _Writer:
 
     def _disagreement(self) -> str:
         """What the texts say, where most of those that blame somebody blame somebody else."""
-        told = self._accused.total()
-        others = told - self._agreeing(self._found.hypothesis)
-        if told < _FEW or 2 * others <= told:
+        blaming = self._accused.total()
+        others = blaming - self._agreeing(self._found.hypothesis)
+        if blaming < _FEW or 2 * others <= blaming:
             return ""
         blamed = Counter(
             {
@@ -270,4 +284,4 @@ class _Writer:
             }
         )
         names = ", ".join(f"{name} ({count})" for name, count in blamed.most_common(_SHOWN))
-        return f"{others} of {told} error texts blame another: {names}; ask both"
+        return f"{others} of {blaming} error texts blame another: {names}; ask both"

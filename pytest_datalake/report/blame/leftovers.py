@@ -26,7 +26,7 @@ _ORDER: tuple[Kind, ...] = ("service", "single", "matrix", "engine", "not-run")
 _Group = tuple["Kind", str, str]
 """Kind, key, sentence."""
 
-_UNSURE = "too few of its copies failed for their pattern to say so; it is the answers that do"
+_UNSURE = "so few copies failed that only their answers tell whose fault it is"
 
 
 def leftovers(tests: Sequence[TestRow], explained: Set[int], observations: Observations) -> tuple[Fault, ...]:

@@ -60,11 +60,13 @@ class Tally:
     Attributes:
         failures: positions of the tests that failed.
         passes: number of passes that say that the place works.
+        some: position of one of them; -1: none.
         refusals: number of passes of tests whose point is to be refused.
     """
 
     failures: list[int] = field(default_factory=list)
     passes: int = 0
+    some: int = -1
     refusals: int = 0
 
 
@@ -126,7 +128,7 @@ class Observations:
         elif "refusal" in row.evidence:
             tally.refusals += 1
         else:
-            tally.passes += 1
+            tally.passes, tally.some = tally.passes + 1, position
         for end in attributes.ends:
             if end not in self.doors:
                 self.doors[end] = _unknown(end, row.site if end in {link[1], cell} else "")

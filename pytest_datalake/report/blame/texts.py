@@ -68,6 +68,8 @@ def accused(row: TestRow) -> str:
             return name
     if not row.link:
         return row.cell
+    if granted := str(row.evidence.get("granted_by", "")):
+        return granted
     ends = {"source": row.source, "destination": row.destination}
     return ends.get(_accused_end(row, text), "")
 
