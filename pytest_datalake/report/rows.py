@@ -211,7 +211,8 @@ class TestRow:
         identity: name of the identity that acted; where a storage call failed, of the one that made it.
         streamed: the bytes passed through the client; such links count apart.
         evidence: what was really moved and used: `bytes`, `checksum`, `mode`, `protocol`, `client_crashes`...
-            `failed_auth`: how the identity was proved in the call that failed, where not by `auth`.
+            `failed_auth`: how the identity was proved in the call that failed, where not by `auth`;
+            `granted_by`: the endpoint that should have refused.
         reproduce: command that repeats it, without secrets.
         known_issue: the matrix entry behind a `known-issue` or `fixed` outcome, else null.
         downtime: the declared downtime that the test fell into, however it ended; null: none.
