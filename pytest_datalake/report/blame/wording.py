@@ -72,7 +72,7 @@ def sentence(hypothesis: Hypothesis, sort: str, often: str) -> str:
         often: when it is, where it is not always.
     """
     if hypothesis.scope == "lake":
-        return f"{often} {_central(hypothesis)}".lstrip()
+        return _often(_central(hypothesis), often)
     limits = dict(hypothesis.limits)
     if hypothesis.level in {"technology", "protocol"} and "test" in limits:
         fails = f"the test {told(limits['test'])} fails{' in places' if often else ''}"
@@ -97,6 +97,14 @@ def sentence(hypothesis: Hypothesis, sort: str, often: str) -> str:
     first = "the link " if hypothesis.scope == "link" else ""
     words = [f"{first}{name}", verb, _role(hypothesis), over, *rest, often]
     return " ".join(word for word in words if word)
+
+
+def _often(central: str, often: str) -> str:
+    if often == IN_SOME_TESTS:
+        for whole, part in {"everything fails": "some tests fail everywhere", "tests ": "some tests "}.items():
+            if central.startswith(whole):
+                return f"{part}{central.removeprefix(whole)}"
+    return f"{often} {central}".lstrip()
 
 
 def verb(sort: str) -> str:
