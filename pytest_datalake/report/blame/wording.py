@@ -38,6 +38,7 @@ _CENTRAL = {
 }
 
 IN_SOME_TESTS = "in some tests"
+_SOME = {"everything fails": "some tests fail everywhere", "tests ": "some tests "}
 _WHICH_TESTS = {"capability", "test"}
 
 
@@ -101,9 +102,9 @@ def sentence(hypothesis: Hypothesis, sort: str, often: str) -> str:
 
 def _often(central: str, often: str) -> str:
     if often == IN_SOME_TESTS:
-        for whole, part in {"everything fails": "some tests fail everywhere", "tests ": "some tests "}.items():
+        for whole, some in _SOME.items():
             if central.startswith(whole):
-                return f"{part}{central.removeprefix(whole)}"
+                return f"{some}{central.removeprefix(whole)}"
     return f"{often} {central}".lstrip()
 
 
