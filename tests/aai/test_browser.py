@@ -85,7 +85,7 @@ def test_somebody_becomes_a_member_and_enters_a_group(
 ) -> None:
     newcomer = open_window("newcomer")
     newcomer.driver.get(f"{iam.url}login")
-    newcomer.click("#by-institution button")
+    newcomer.leave("#by-institution button")
     password = Path(identities["newcomer"].password_file).read_text()
     _type(newcomer, "#by-password", username="newcomer", password=password)
     newcomer.click("#consent button[value=allow]")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import WebDriverWait
 
 if TYPE_CHECKING:
@@ -105,6 +106,12 @@ class Window:
             number,
         )
         self.driver.find_elements("css selector", selector)[number].click()
+
+    def leave(self, selector: str) -> None:
+        """Click, and wait until the page that was clicked on has gone: the next one may look alike."""
+        page = self.driver.find_element("css selector", "html")
+        self.click(selector)
+        WebDriverWait(self.driver, PATIENCE, 0.05).until(staleness_of(page))
 
     def choose(self, axis: str, value: str) -> None:
         """Choose in one of the filters."""
