@@ -14,7 +14,9 @@ from pytest_datalake.report.rows import TestRow
 from tests.report.test_blame import copies, lake, only_tests
 
 if TYPE_CHECKING:
-    from pytest_datalake.report.rows import Row
+    from collections.abc import Callable
+
+    from pytest_datalake.report.rows import EndpointRow, Row
 
 
 def test_what_works_beside_it_is_listed_as_one_writes_it() -> None:
@@ -100,51 +102,53 @@ def test_each_case_of_a_table_is_a_test_of_its_own() -> None:
     assert fault.count == fault.of == len(doors)
 
 
-def test_rules_for_groups_that_are_wrong_at_one_place_are_one_fault() -> None:
-    endpoints = lake(4)
-    tests = [
+def at_doors(
+    endpoints: list[EndpointRow],
+    fails: Callable[[TestRow], bool],
+    *,
+    auths: tuple[str, ...] = ("token-scope",),
+    identities: tuple[str, ...] = ("ska",),
+) -> list[TestRow]:
+    """Four tests at every door by every auth as every identity."""
+    rows = [
         TestRow(
             run_id="r",
             nodeid=f"{test} {door.id} {auth} {identity}",
             test=test,
             cell=door.id,
             site=door.site,
+            protocol=door.protocol,
             auth=auth,
             identity=identity,
             capability="access",
-            outcome="failed"
-            if door.site == "S1" and identity == "ska" and auth in {"token-group", "x509-voms"}
-            else "passed",
-            reason="HTTP 403 : Permission refused",
+            outcome="passed",
         )
         for door in endpoints
-        for auth in ("token-scope", "token-group", "x509-voms", "x509")
-        for identity in ("ska", "lofar")
+        for auth in auths
+        for identity in identities
         for test in ("test_rename", "test_read", "test_list", "test_remove")
     ]
-    (fault,) = blame(tests, endpoints)
+    return [replace(row, outcome="failed", reason="HTTP 403") if fails(row) else row for row in rows]
+
+
+def test_rules_for_groups_that_are_wrong_at_one_place_are_one_fault() -> None:
+    def fails(row: TestRow) -> bool:
+        return row.site == "S1" and row.identity == "ska" and row.auth in {"token-group", "x509-voms"}
+
+    endpoints, auths = lake(4), ("token-scope", "token-group", "x509-voms", "x509")
+    (fault,) = blame(at_doors(endpoints, fails, auths=auths, identities=("ska", "lofar")), endpoints)
     assert fault.sentence == "S1 refuses access for ska where rights come with groups"
     assert "the same with token-scope and x509 work: 16 of 16" in fault.contrast
 
 
 def test_what_a_fixture_did_by_another_credential_counts_as_that() -> None:
-    endpoints = lake(4)
+    def fails(row: TestRow) -> bool:
+        return row.site == "S1" and row.auth != "token-scope"
+
+    endpoints, auths = lake(4), ("token-scope", "x509-voms", "anonymous")
     tests = [
-        TestRow(
-            run_id="r",
-            nodeid=f"{number} {door.id} {auth}",
-            test=f"test_{number}",
-            cell=door.id,
-            site=door.site,
-            auth=auth,
-            capability="access",
-            outcome="failed" if door.site == "S1" and auth != "token-scope" else "passed",
-            evidence={"failed_auth": "x509-voms"} if door.site == "S1" and auth == "anonymous" else {},
-            reason="HTTP 403 : Permission refused",
-        )
-        for door in endpoints
-        for auth in ("token-scope", "x509-voms", "anonymous")
-        for number in range(4)
+        replace(row, evidence={"failed_auth": "x509-voms"}) if fails(row) else row
+        for row in at_doors(endpoints, fails, auths=auths)
     ]
     (fault,) = blame(tests, endpoints)
     assert fault.sentence == "S1 refuses X.509"
@@ -152,21 +156,7 @@ def test_what_a_fixture_did_by_another_credential_counts_as_that() -> None:
 
 def test_a_test_that_fails_over_one_protocol_is_not_told_as_if_all_failed_there() -> None:
     endpoints = lake(6)
-    tests = [
-        TestRow(
-            run_id="r",
-            nodeid=f"{test} {door.id}",
-            test=test,
-            cell=door.id,
-            site=door.site,
-            auth="token-scope",
-            capability="access",
-            outcome="failed" if test == "test_rename" and door.protocol == "root" else "passed",
-            reason="wrong name",
-        )
-        for door in endpoints
-        for test in ("test_rename", "test_read", "test_list", "test_remove")
-    ]
+    tests = at_doors(endpoints, lambda row: row.test == "test_rename" and row.protocol == "root")
     (fault,) = blame(tests, endpoints)
     assert fault.sentence == "the test “rename” fails at all storage over root"
 
