@@ -11,7 +11,7 @@ import pytest
 
 from pytest_datalake.drivers.api import Credential
 from pytest_datalake.drivers.wire import Call
-from pytest_datalake.fixtures.trespass import trespass
+from pytest_datalake.fixtures.trespass import granted_by, trespass
 from pytest_datalake.matrix.load import load
 from pytest_datalake.matrix.model import Identity
 
@@ -143,3 +143,25 @@ def test_what_only_the_test_can_make_takes_the_place_of_the_owners() -> None:
 @pytest.mark.parametrize("verb", ["mkdir", "rmdir"])
 def test_what_no_tool_does_alone_has_no_commands(verb: Verb) -> None:
     assert commands(verb, "x509-voms") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "new_path", "end"),
+    [("/lofar/mine", "/ska/theirs", "GARDA-A.root"), ("/ska/theirs", "/lofar/mine", "COMO-A.root")],
+)
+def test_the_end_of_a_copy_that_should_have_refused_is_the_one_that_is_not_the_actors(
+    path: str, new_path: str, end: str
+) -> None:
+    lake = load(Path(__file__).parents[2] / "site_matrix.yaml")
+    doors = {one.id: one for one in lake.endpoints}
+    call = Call(
+        verb="copy",
+        endpoint=doors["COMO-A.root"],
+        path=path,
+        new_endpoint=doors["GARDA-A.root"],
+        new_path=new_path,
+        credential=Credential(),
+        budget=1.0,
+    )
+    members = tuple(Identity(name=name, experiment=name) for name in ("ska", "lofar"))
+    assert granted_by(call, {"identity": "lofar"}, replace(lake, identities=members)) == end

@@ -77,6 +77,12 @@ def test_a_case_of_a_copy_blames_who_answered_or_who_kept_the_file(reason: str, 
     assert accused(row) == blamed
 
 
+def test_a_copy_that_should_have_been_refused_blames_the_end_that_let_it_be() -> None:
+    said = "was done; it should have been refused as denied (copy root://a//ska/x -> root://b//lofar/y)"
+    row = TestRow(run_id="r", nodeid="t", source="A.root", destination="B.root", reason=said)
+    assert accused(replace(row, evidence={"granted_by": "A.root"})) == "A.root"
+
+
 def test_each_case_of_a_table_is_a_test_of_its_own() -> None:
     endpoints = lake(6)
     doors = [one.id for one in endpoints]
